@@ -1,0 +1,1 @@
+"""The schemas, and the code generated from them when the package is built."""
