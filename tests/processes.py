@@ -1,0 +1,100 @@
+"""Runs a server of ours as a process of its own, and reads what it logs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+Record = dict[str, Any]
+
+
+class ServerProcess:
+    """A running ``bridge serve`` or ``backend serve``."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.records: list[Record] = []
+        self.other_output: list[str] = []
+        self._logged = asyncio.Condition()
+        self._reader = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        assert self.process.stderr is not None
+        async for line in self.process.stderr:
+            async with self._logged:
+                try:
+                    self.records.append(json.loads(line))
+                except ValueError:
+                    self.other_output.append(line.decode())
+                self._logged.notify_all()
+        async with self._logged:
+            self._logged.notify_all()
+
+    async def logged(
+        self, event: str, seconds: float = 20, where: Callable[[Record], bool] = lambda _: True
+    ) -> Record:
+        """Wait for the first record of ``event`` that fits ``where``, and return it."""
+
+        def found() -> Record | None:
+            return next((r for r in self.records if r["event"] == event and where(r)), None)
+
+        async with asyncio.timeout(seconds), self._logged:
+            while (record := found()) is None:
+                if self._reader.done() or self.process.returncode is not None:
+                    raise AssertionError(
+                        f"ended without logging {event!r}: {self.records} {self.other_output}"
+                    )
+                await self._logged.wait()
+            return record
+
+    async def address(self) -> str:
+        """Wait until the server listens, and return its ``host:port``."""
+        address = (await self.logged("listening"))["address"]
+        assert isinstance(address, str)
+        return address
+
+    async def stop(self, signal_number: int = signal.SIGTERM, seconds: float = 20) -> int:
+        """Send ``signal_number``, wait for the end, and return the exit status."""
+        if self.process.returncode is None:
+            self.process.send_signal(signal_number)
+        return await self.wait(seconds)
+
+    async def wait(self, seconds: float = 20) -> int:
+        """Wait until the process has ended and its log is read; return its exit status."""
+        async with asyncio.timeout(seconds):
+            status = await self.process.wait()
+            await self._reader
+            return status
+
+
+@asynccontextmanager
+async def server_process(
+    module: str, *arguments: str, env: Mapping[str, str] | None = None
+) -> AsyncIterator[ServerProcess]:
+    """Run ``python -m module serve arguments``; kill it at the end if it still runs.
+
+    Args:
+        module: ``bridge`` or ``backend``.
+        arguments: Flags of ``serve``; ``--port 0`` unless they say otherwise.
+        env: Variables to set beside those of this process.
+    """
+    port = () if "--port" in arguments else ("--port", "0")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module, "serve", *port, *arguments),
+        stdin=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **(env or {})},
+    )
+    server = ServerProcess(process)
+    try:
+        yield server
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await server.wait()
