@@ -1,0 +1,3 @@
+"""A gRPC-to-SSE bridge."""
+
+__version__ = "0.1.0"

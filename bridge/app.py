@@ -1,0 +1,75 @@
+"""The application and its factory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi_offline import FastAPIOffline
+
+from bridge import __version__, request_id, web
+from bridge.http_errors import add_error_handlers
+from bridge.open_streams import OpenStreams
+from bridge.readiness import Readiness
+from bridge.request_id import RequestIdMiddleware
+from bridge.routes import completions, health, models
+from bridge.settings import Settings
+from bridge.state import BridgeState
+from bridge.telemetry.record import StreamHook
+from bridge.upstream import connect
+
+_DESCRIPTION = """\
+Streams a gRPC backend's completions to browsers as Server-Sent Events, and tells them the truth
+about how each stream ended."""
+
+
+def create_app(
+    settings: Settings | None = None, on_stream_end: StreamHook | None = None
+) -> FastAPI:
+    """Return a bridge as an ASGI application.
+
+    Args:
+        settings: What ``Settings()`` reads from the environment, unless given.
+        on_stream_end: Called with the record of each stream when it has ended, whatever the end
+            was, on the event loop's thread: it must not block. With a hook the bridge keeps the
+            text of every open stream in memory, and the record has it.
+
+    Raises:
+        pydantic.ValidationError: the environment has a setting that can't be used.
+    """
+    chosen = settings or Settings()
+    streams = OpenStreams()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        channel = connect(chosen.backend)
+        app.state.bridge = BridgeState(chosen, channel, Readiness(channel), streams, on_stream_end)
+        try:
+            yield
+        finally:
+            streams.cut_all()
+            await channel.close()
+
+    app = FastAPIOffline(
+        title="gRPC-to-SSE bridge",
+        description=_DESCRIPTION,
+        version=__version__,
+        lifespan=lifespan,
+        redoc_url=None,
+    )
+    app.state.streams = streams
+    app.add_middleware(RequestIdMiddleware)
+    if chosen.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=chosen.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["content-type", "prefer", request_id.HEADER],
+            expose_headers=[request_id.HEADER],
+        )
+    add_error_handlers(app)
+    for room in (completions, models, health, web):
+        app.include_router(room.router)
+    return app

@@ -1,0 +1,103 @@
+"""The command line: ``bridge serve`` and ``bridge check``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    CliApp,
+    CliSubCommand,
+    SettingsConfigDict,
+    get_subcommand,
+)
+
+from bridge import __version__
+from bridge.app import create_app
+from bridge.readiness import ask
+from bridge.server import CannotListenError, Server, bind
+from bridge.settings import Settings, explain
+from bridge.telemetry.log import configure_logging
+from bridge.upstream import connect
+
+
+class Serve(Settings):
+    """Serve until SIGTERM or SIGINT. Each option is also a variable: --port is BRIDGE_PORT."""
+
+
+class Check(Settings):
+    """Check the settings, and ask the backend whether it serves."""
+
+
+class Cli(BaseSettings):
+    """A gRPC-to-SSE bridge."""
+
+    model_config = SettingsConfigDict(
+        cli_prog_name="bridge",
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
+        cli_hide_none_type=True,
+    )
+
+    serve: CliSubCommand[Serve] = Field(description="serve the bridge")
+    check: CliSubCommand[Check] = Field(description="check the settings and the backend")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command that ``arguments``, by default those of the process, name.
+
+    Raises:
+        SystemExit: with 0 after a clean end, 1 when the address can't be listened on or the
+            backend does not serve, 2 when the settings or the arguments are wrong.
+    """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given in (["--version"], ["-V"]):
+        print(f"bridge {__version__}")  # noqa: T201
+        return
+    try:
+        command = get_subcommand(CliApp.run(Cli, cli_args=given or ["--help"]))
+    except ValidationError as error:
+        raise SystemExit(_refuse(f"These settings can't be used.\n{explain(error)}", 2)) from None
+    # The C core logs connection changes, which are no news to anybody.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    if isinstance(command, Check):
+        raise SystemExit(asyncio.run(check(command)))
+    assert isinstance(command, Serve)
+    serve(command)
+
+
+def serve(settings: Settings) -> None:
+    """Serve until a signal ends it.
+
+    Raises:
+        SystemExit: with 1 when the address can't be listened on.
+    """
+    configure_logging(settings.log_format)
+    try:
+        sockets = bind(settings.host, settings.port)
+    except CannotListenError as error:
+        raise SystemExit(_refuse(str(error), 1)) from None
+    Server(create_app(settings), settings).run(sockets)
+
+
+async def check(settings: Settings) -> int:
+    """Say whether the backend serves; return 0 if it does, else 1."""
+    channel = connect(settings.backend)
+    try:
+        obstacle = await ask(channel)
+    finally:
+        await channel.close()
+    if obstacle is not None:
+        reason = obstacle.cause or str(obstacle)
+        return _refuse(f"The backend at {settings.backend} does not serve: {reason}", 1)
+    print(f"The settings are good, and the backend at {settings.backend} serves.")  # noqa: T201
+    return 0
+
+
+def _refuse(message: str, status: int) -> int:
+    sys.stderr.write(f"{message}\n")
+    return status

@@ -1,0 +1,1 @@
+"""The HTTP routes: each reads a request and hands it on."""

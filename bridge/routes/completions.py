@@ -1,0 +1,105 @@
+"""``POST /v1/chat/completions``: a conversation in, a stream out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Response
+
+from bridge.dialects.plain import ChatRequest, PlainAnswer, PlainDialect
+from bridge.http_errors import ErrorBody
+from bridge.request_id import HEADER
+from bridge.state import RequestId, State
+from bridge.status import Status
+from bridge.stream import StreamResponse, WholeResponse
+from bridge.telemetry.record import StreamAccount
+from bridge.upstream.completion import STREAM_COMPLETION
+
+router = APIRouter(tags=["completions"])
+
+_FRAMES = """data: {"content":"Hello"}
+
+data: {"content":" there."}
+
+data: {"content":"","finish_reason":"stop"}
+
+data: [DONE]
+
+"""
+
+_FAILED_FRAMES = """data: {"content":"Hello"}
+
+data: {"error":"The backend is not available.","code":"UNAVAILABLE","retryable":true}
+
+data: [DONE]
+
+"""
+
+_STREAM_DESCRIPTION = """\
+Frames of `data: <payload>` and a blank line, each as soon as it is known:
+
+1. `{"content": "..."}` for every message that carries text.
+2. At the end of a finished stream, perhaps one
+   `{"content": "", "finish_reason": "stop", "usage": {...}}`.
+3. On any failure, also before the first message, exactly one
+   `{"error": "...", "code": "UNAVAILABLE", "retryable": true}`.
+4. Always, last, exactly once, `[DONE]`. A stream that ends without it was cut by the network.
+
+With `"stream": false`: one JSON object."""
+
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": _STREAM_DESCRIPTION,
+        "content": {
+            "text/event-stream": {
+                "schema": {"type": "string"},
+                "examples": {
+                    "finished": {"summary": "A whole answer", "value": _FRAMES},
+                    "failed": {"summary": "An answer that failed", "value": _FAILED_FRAMES},
+                },
+            }
+        },
+        "model": PlainAnswer,
+    },
+    400: {"model": ErrorBody, "description": "The body is not JSON."},
+    415: {"model": ErrorBody, "description": "The body is not declared as JSON."},
+    422: {"model": ErrorBody, "description": "A field is missing or wrong."},
+    "default": {
+        "model": ErrorBody,
+        "description": 'With `Prefer: status` or `"stream": false`: the RPC failed, and this is '
+        "its status in HTTP. "
+        + ", ".join(f"{s.name}: {s.http}" for s in Status if s is not Status.OK)
+        + ".",
+    },
+}
+
+
+@router.post("/v1/chat/completions", response_class=Response, responses=_RESPONSES)
+@router.post("/chat/completions", include_in_schema=False)
+async def complete(
+    body: ChatRequest,
+    state: State,
+    request_id: RequestId,
+    prefer: Annotated[
+        list[str], Header(description="`status`: an RPC that fails early is an HTTP status.")
+    ] = [],  # noqa: B006 - FastAPI copies it
+) -> Response:
+    """Stream the answer to a conversation."""
+    open_call = partial(
+        state.channel.stream, STREAM_COMPLETION, body.to_rpc(), [(HEADER, request_id)]
+    )
+    account = StreamAccount(
+        request_id, body.model or "", keep_text=state.hook is not None or not body.stream
+    )
+    if not body.stream:
+        return WholeResponse(state, open_call, PlainDialect(), account)
+    prefer_status = state.settings.prefer_status or wants_status(prefer)
+    return StreamResponse(state, open_call, PlainDialect(), account, prefer_status=prefer_status)
+
+
+def wants_status(prefer: Sequence[str]) -> bool:
+    """Return whether ``Prefer`` headers (RFC 7240) name the preference ``status``."""
+    preferences = ",".join(prefer).split(",")
+    return any(part.split(";")[0].strip().lower() == "status" for part in preferences)

@@ -1,0 +1,111 @@
+"""Runs the application on uvicorn, and ends its streams with a verdict when it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from types import FrameType
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from bridge.open_streams import OpenStreams
+from bridge.settings import Settings
+
+_log = structlog.get_logger("bridge.server")
+
+# What a stream that is cut needs to hand its verdict to a client that reads.
+_LAST_WORDS_SECONDS = 1
+
+
+class CannotListenError(Exception):
+    """The address can't be listened on; the text says what to change."""
+
+
+class Server(uvicorn.Server):
+    """A uvicorn server that knows the streams of its application.
+
+    uvicorn waits for open responses with no end, or cancels them with no word to the client.
+    This one lets them run for the grace period and then cuts them, each with its verdict. A
+    second signal cuts them at once.
+    """
+
+    def __init__(self, app: FastAPI, settings: Settings) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                access_log=False,
+                log_config=None,
+                log_level="warning",
+                lifespan="on",
+                server_header=False,
+                timeout_graceful_shutdown=settings.shutdown_grace + _LAST_WORDS_SECONDS,
+            )
+        )
+        self._settings = settings
+        self._streams: OpenStreams = app.state.streams
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and log the address once connections are accepted."""
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+        _log.info("listening", address=address(sockets or []), backend=self._settings.backend)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop; at the second signal, cut what is open."""
+        # uvicorn's own handler would raise the signal again after a clean end, and the process
+        # would not exit with 0.
+        if self.should_exit:
+            self._loop.call_soon_threadsafe(self._streams.cut_all)
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, and wait for the open streams or the grace period."""
+        _log.info("stopping", open_streams=len(self._streams))
+        cut = self._loop.call_later(self._settings.shutdown_grace, self._streams.cut_all)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            cut.cancel()
+
+
+def bind(host: str, port: int) -> list[socket.socket]:
+    """Return a listening socket for each address of ``host``, all on the same port.
+
+    Args:
+        host: An address or a name.
+        port: 0 takes a free port.
+
+    Raises:
+        CannotListenError: the name doesn't resolve, or an address is taken or not ours.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        for family, *_, where in socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            chosen = port or (sockets[0].getsockname()[1] if sockets else 0)
+            sockets.append(socket.create_server((where[0], chosen), family=family, backlog=2048))
+    except OSError as error:
+        for opened in sockets:
+            opened.close()
+        raise CannotListenError(
+            f"The bridge can't listen on {host}:{port}: {_reason(error)}. "
+            "Set BRIDGE_HOST (--host) and BRIDGE_PORT (--port) to a free address."
+        ) from error
+    return sockets
+
+
+def _reason(error: OSError) -> str | None:
+    # asyncio and socket add the address to the message of a failed bind.
+    if isinstance(error, socket.gaierror) or error.errno is None:
+        return error.strerror
+    return os.strerror(error.errno)
+
+
+def address(sockets: list[socket.socket]) -> str:
+    """Return ``host:port`` of the first of ``sockets``."""
+    host, port, *_ = sockets[0].getsockname()
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

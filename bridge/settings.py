@@ -1,0 +1,126 @@
+"""What can be set, where it is read from, and how a wrong value is told."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+PREFIX = "BRIDGE_"
+
+
+def _split(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+
+
+class Settings(BaseSettings):
+    """The settings of a bridge.
+
+    Each comes from a flag (``--port``), else from an environment variable (``BRIDGE_PORT``),
+    else from the TOML file that ``--config`` or ``BRIDGE_CONFIG`` names (``port = 8000``),
+    else it has the default below.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    config: Path | None = Field(None, description="TOML file with settings.")
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
+    port: int = Field(
+        8000, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one."
+    )
+    backend: str = Field(
+        "127.0.0.1:50051", min_length=1, description="Where the gRPC backend listens: host:port."
+    )
+    cors_origins: CommaSeparated = Field(
+        [],
+        description="Origins of other sites whose pages may call the bridge, separated by commas; "
+        "* for any.",
+    )
+    prefer_status: bool = Field(
+        False,
+        description="Answer an RPC that fails before its first message with an HTTP status, "
+        "also when the request has no 'Prefer: status'.",
+    )
+    show_error_details: bool = Field(
+        False,
+        description="Tell browsers the status messages of UNKNOWN, INTERNAL and DATA_LOSS, "
+        "and of failures to reach the backend, instead of a plain sentence.",
+    )
+    shutdown_grace: int = Field(
+        10, ge=0, description="Seconds that open streams may go on after SIGTERM or SIGINT."
+    )
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="Log lines as json or text; auto: text on a terminal."
+    )
+
+    @field_validator("config")
+    @classmethod
+    def _config_exists(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError("no such file")
+        return value
+
+    @field_validator("backend")
+    @classmethod
+    def _backend_has_port(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ValueError("must be host:port, as in 127.0.0.1:50051")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins_are_origins(cls, value: list[str]) -> list[str]:
+        for origin in value:
+            scheme, separator, authority = origin.partition("://")
+            if origin != "*" and (not separator or not scheme or not authority or "/" in authority):
+                raise ValueError(f"{origin!r} is not an origin, as in https://example.com")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put flags before the environment, and the environment before the file."""
+        given = init_settings().get("config") or os.environ.get(f"{PREFIX}CONFIG")
+        try:
+            file = TomlConfigSettingsSource(settings_cls, toml_file=given)
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"{given} can't be read as TOML: {error}") from error
+        return init_settings, env_settings, file
+
+
+def explain(error: ValidationError) -> str:
+    """Say for each wrong value which variable and flag set it, why it's wrong, and what it was."""
+    lines = []
+    for problem in error.errors(include_url=False, include_context=False):
+        name = next((part for part in problem["loc"] if part in Settings.model_fields), None)
+        reason = problem["msg"].removeprefix("Value error, ")
+        if name is not None:
+            flag = f"--{str(name).replace('_', '-')}"
+            reason = f"{PREFIX}{str(name).upper()} ({flag}): {reason}, got {problem['input']!r}"
+        elif problem["type"] == "extra_forbidden":
+            reason = f"{problem['loc'][-1]}: there is no such setting"
+        lines.append(reason)
+    return "\n".join(lines)

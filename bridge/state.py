@@ -1,0 +1,41 @@
+"""What the routes share while the application runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from bridge.open_streams import OpenStreams
+from bridge.readiness import Readiness
+from bridge.settings import Settings
+from bridge.telemetry.record import StreamHook
+from bridge.upstream import Channel
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeState:
+    """The settings, the connection to the backend, and the streams that are open."""
+
+    settings: Settings
+    channel: Channel
+    readiness: Readiness
+    streams: OpenStreams
+    hook: StreamHook | None
+
+
+def _state(request: Request) -> BridgeState:
+    state = request.app.state.bridge
+    assert isinstance(state, BridgeState)
+    return state
+
+
+def _request_id(request: Request) -> str:
+    request_id = request.state.request_id
+    assert isinstance(request_id, str)
+    return request_id
+
+
+State = Annotated[BridgeState, Depends(_state)]
+RequestId = Annotated[str, Depends(_request_id)]

@@ -1,0 +1,249 @@
+"""The one place where a stream starts, and where it ends exactly once, with a verdict."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import orjson
+import structlog
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from bridge.dialects import Dialect
+from bridge.failure import Failure, describe
+from bridge.state import BridgeState
+from bridge.status import Status
+from bridge.telemetry.record import Outcome, StreamAccount, publish
+from bridge.upstream import Call, RpcError
+from protos.completion.v1.completion_pb2 import StreamCompletionResponse
+
+_log = structlog.get_logger("bridge.stream")
+
+CompletionCall = Call[StreamCompletionResponse]
+
+_PREFERENCE_APPLIED = (b"preference-applied", b"status")
+
+_SHUTTING_DOWN = RpcError(Status.UNAVAILABLE, "The server is shutting down.")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a stream ended, and the error if it failed."""
+
+    outcome: Outcome
+    error: RpcError | None = None
+
+
+class CallResponse(Response, ABC):
+    """An ASGI response that runs one RPC for one HTTP request, from its start to its verdict.
+
+    Whatever happens first decides the verdict: the RPC's status, the client that leaves, the
+    shutdown of the bridge, an exception in our own code. Each of the others then only ends
+    the RPC.
+
+    Args:
+        state: The application's: its open streams, its hook, its settings.
+        open_call: Starts the RPC.
+        dialect: Writes the answer.
+        account: Counts what is sent.
+    """
+
+    def __init__(
+        self,
+        state: BridgeState,
+        open_call: Callable[[], CompletionCall],
+        dialect: Dialect,
+        account: StreamAccount,
+    ) -> None:
+        super().__init__()
+        self._state = state
+        self._open_call = open_call
+        self._dialect = dialect
+        self._account = account
+        self._verdict: Verdict | None = None
+        self._call: CompletionCall | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the RPC and answer the request."""
+        self._send = send
+        watcher = asyncio.create_task(self._watch(receive))
+        self._state.streams.add(self)
+        try:
+            await self._run()
+        finally:
+            self._state.streams.discard(self)
+            watcher.cancel()
+            with suppress(asyncio.CancelledError):
+                await watcher
+
+    def cut(self) -> None:
+        """End the stream now, since the bridge shuts down."""
+        self._decide(Verdict(Outcome.SHUTDOWN, _SHUTTING_DOWN))
+
+    async def _run(self) -> None:
+        try:
+            await self._pump()
+        except RpcError as error:
+            self._decide(Verdict(Outcome.FAILED, error))
+        except OSError:
+            # An ASGI server's `send` raises it when the client is gone (ASGI 2.4).
+            self._decide(Verdict(Outcome.LEFT))
+        except asyncio.CancelledError:
+            self.cut()
+            raise
+        except Exception:
+            _log.exception("a message could not be sent", request_id=self._account.request_id)
+            self._decide(Verdict(Outcome.FAILED, RpcError(Status.INTERNAL)))
+        else:
+            self._decide(Verdict(Outcome.FINISHED))
+        finally:
+            await self._end()
+
+    async def _pump(self) -> None:
+        self._call = call = self._open_call()
+        if self._verdict is not None:
+            call.cancel()
+        await self._begin()
+        async for message in call:
+            await self._deliver(message)
+            self._account.add(message)
+
+    async def _watch(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._decide(Verdict(Outcome.LEFT))
+
+    def _decide(self, verdict: Verdict) -> None:
+        if self._verdict is None:
+            self._verdict = verdict
+        if self._call is not None:
+            self._call.cancel()
+
+    async def _end(self) -> None:
+        assert self._verdict is not None
+        verdict = self._verdict
+        try:
+            with suppress(OSError):
+                await self._tell(verdict)
+        finally:
+            publish(self._account.close(verdict.outcome, verdict.error), self._state.hook)
+
+    async def _tell(self, verdict: Verdict) -> None:
+        if verdict.error is not None:
+            show = self._state.settings.show_error_details
+            failure = describe(verdict.error, self._account.request_id, show_details=show)
+            await self._fail(failure)
+        elif verdict.outcome is Outcome.FINISHED:
+            await self._finish()
+
+    @abstractmethod
+    async def _begin(self) -> None:
+        """Send what comes before the first message."""
+
+    @abstractmethod
+    async def _deliver(self, message: StreamCompletionResponse) -> None:
+        """Send, or keep, one message."""
+
+    @abstractmethod
+    async def _finish(self) -> None:
+        """Send the ending of a finished stream."""
+
+    @abstractmethod
+    async def _fail(self, failure: Failure) -> None:
+        """Send the ending of a stream that failed."""
+
+    async def _send_json(self, status: int, payload: object, *headers: tuple[bytes, bytes]) -> None:
+        body = orjson.dumps(payload)
+        await self._send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [
+                    (b"content-type", b"application/json"),
+                    (b"content-length", str(len(body)).encode()),
+                    *headers,
+                ],
+            }
+        )
+        await self._send({"type": "http.response.body", "body": body})
+
+
+class StreamResponse(CallResponse):
+    """Answers with the stream itself, each message as soon as it has come.
+
+    Args:
+        state: See ``CallResponse``.
+        open_call: See ``CallResponse``.
+        dialect: See ``CallResponse``.
+        account: See ``CallResponse``.
+        prefer_status: Whether an RPC that fails before its first message is an HTTP status.
+    """
+
+    def __init__(
+        self,
+        state: BridgeState,
+        open_call: Callable[[], CompletionCall],
+        dialect: Dialect,
+        account: StreamAccount,
+        *,
+        prefer_status: bool,
+    ) -> None:
+        super().__init__(state, open_call, dialect, account)
+        self._prefer_status = prefer_status
+        self._started = False
+
+    async def _begin(self) -> None:
+        if not self._prefer_status:
+            await self._start()
+
+    async def _start(self) -> None:
+        self._started = True
+        headers = [
+            (b"content-type", self._dialect.media_type.encode()),
+            (b"cache-control", b"no-cache"),
+            (b"x-accel-buffering", b"no"),
+        ]
+        if self._prefer_status:
+            headers.append(_PREFERENCE_APPLIED)
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    async def _deliver(self, message: StreamCompletionResponse) -> None:
+        if not self._started:
+            await self._start()
+        frames = self._dialect.message(message)
+        if frames:
+            await self._send({"type": "http.response.body", "body": frames, "more_body": True})
+
+    async def _finish(self) -> None:
+        if not self._started:
+            await self._start()
+        await self._send_last(self._dialect.closing(self._account))
+
+    async def _fail(self, failure: Failure) -> None:
+        if self._started:
+            await self._send_last(self._dialect.error(failure))
+        else:
+            await self._send_json(failure.status.http, failure.as_json(), _PREFERENCE_APPLIED)
+
+    async def _send_last(self, frames: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": frames})
+
+
+class WholeResponse(CallResponse):
+    """Answers with one JSON object when the stream has ended, or with an HTTP status."""
+
+    async def _begin(self) -> None:
+        pass
+
+    async def _deliver(self, message: StreamCompletionResponse) -> None:
+        pass
+
+    async def _finish(self) -> None:
+        await self._send_json(200, self._dialect.whole(self._account))
+
+    async def _fail(self, failure: Failure) -> None:
+        await self._send_json(failure.status.http, failure.as_json())

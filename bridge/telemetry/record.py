@@ -1,0 +1,153 @@
+"""The account of a stream while it runs, and the record of it when it has ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+
+import structlog
+
+from bridge.upstream import RpcError
+from protos.completion.v1.completion_pb2 import FinishReason, StreamCompletionResponse
+
+_log = structlog.get_logger("bridge.stream")
+
+
+class Outcome(StrEnum):
+    """How a stream ended."""
+
+    FINISHED = "finished"
+    FAILED = "failed"
+    LEFT = "left by the client"
+    SHUTDOWN = "cut by shutdown"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The tokens that a request has used, as the backend counts them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRecord:
+    """What there is to know of a stream that has ended.
+
+    Attributes:
+        request_id: The ``x-request-id`` of the request.
+        model: The model that answered, else the one that was asked for; may be empty.
+        outcome: How it ended.
+        code: The gRPC status name of a stream that failed; None for every other outcome.
+        error: The status message behind ``code``, as the backend or the transport gave it.
+        messages: How many messages of the backend were handed to the client's socket.
+        characters: The length of the text that was handed to it, in code points.
+        finish_reason: Why the model stopped, if it said so.
+        usage: The tokens, if the backend told them.
+        first_message_seconds: From the start of the RPC to its first message; None without one.
+        duration_seconds: From the start of the RPC to the end of the answer.
+        text: The whole text that was sent; empty unless somebody has asked for it.
+    """
+
+    request_id: str
+    model: str
+    outcome: Outcome
+    code: str | None
+    error: str
+    messages: int
+    characters: int
+    finish_reason: str | None
+    usage: Usage | None
+    first_message_seconds: float | None
+    duration_seconds: float
+    text: str = field(repr=False)
+
+
+StreamHook = Callable[[StreamRecord], None]
+
+
+@dataclass(slots=True)
+class StreamAccount:
+    """Counts what a stream sends.
+
+    Args:
+        request_id: The ``x-request-id`` of the request.
+        model: The model that was asked for; may be empty.
+        keep_text: Whether the record shall have the text.
+    """
+
+    request_id: str
+    model: str
+    keep_text: bool
+    messages: int = 0
+    characters: int = 0
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    _texts: list[str] = field(default_factory=list)
+    _started: float = field(default_factory=time.monotonic)
+    _first_message: float | None = None
+
+    def add(self, message: StreamCompletionResponse) -> None:
+        """Count a message that has been handed to the client."""
+        if not self.messages:
+            self._first_message = time.monotonic()
+            self.model = message.model or self.model
+        self.messages += 1
+        text = message.text
+        self.characters += len(text)
+        if self.keep_text:
+            self._texts.append(text)
+        if message.finish_reason:
+            self.finish_reason = finish_reason_name(message.finish_reason)
+        if message.HasField("usage"):
+            usage = message.usage
+            self.usage = Usage(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens)
+
+    def text(self) -> str:
+        """Return the whole text so far, if it is kept."""
+        return "".join(self._texts)
+
+    def close(self, outcome: Outcome, error: RpcError | None) -> StreamRecord:
+        """Return the record of the stream, which ended with ``outcome``."""
+        first = self._first_message
+        return StreamRecord(
+            request_id=self.request_id,
+            model=self.model,
+            outcome=outcome,
+            code=error.status.name if error else None,
+            error=(error.cause or error.message) if error else "",
+            messages=self.messages,
+            characters=self.characters,
+            finish_reason=self.finish_reason,
+            usage=self.usage,
+            first_message_seconds=None if first is None else first - self._started,
+            duration_seconds=time.monotonic() - self._started,
+            text=self.text(),
+        )
+
+
+def finish_reason_name(reason: FinishReason.ValueType) -> str:
+    """Return ``"stop"`` for ``FINISH_REASON_STOP``; ``"unknown"`` for one of a newer schema."""
+    try:
+        return FinishReason.Name(reason).removeprefix("FINISH_REASON_").lower()
+    except ValueError:
+        return "unknown"
+
+
+def publish(record: StreamRecord, hook: StreamHook | None) -> None:
+    """Log ``record`` without its text, and hand it to ``hook``.
+
+    A hook that raises is logged; the stream has ended all the same.
+    """
+    fields = {key: value for key, value in asdict(record).items() if key != "text"}
+    log = _log.warning if record.outcome in {Outcome.FAILED, Outcome.SHUTDOWN} else _log.info
+    log("stream ended", **fields)
+    if hook is None:
+        return
+    try:
+        hook(record)
+    except Exception:
+        _log.exception("the stream hook raised", request_id=record.request_id)

@@ -1,0 +1,102 @@
+"""What an upstream offers, whatever transport stands behind it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from google.protobuf.message import Message
+
+from bridge.status import Status
+
+Request = TypeVar("Request", bound=Message)
+Response = TypeVar("Response", bound=Message)
+Response_co = TypeVar("Response_co", bound=Message, covariant=True)
+
+Metadata = Sequence[tuple[str, str | bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Method(Generic[Request, Response]):
+    """A method of a gRPC service.
+
+    Attributes:
+        path: ``/package.Service/Method``.
+        request_type: The class of its request.
+        parse: Reads one response; raises ``google.protobuf.message.DecodeError``.
+    """
+
+    path: str
+    request_type: type[Request]
+    parse: Callable[[bytes], Response]
+
+
+class RpcError(Exception):
+    """An RPC that ended with another status than OK.
+
+    Attributes:
+        status: The status that the server or the transport gave.
+        message: The status message, meant for people; may be empty.
+        trailers: The trailing metadata.
+        cause: What the transport says of a failure on this side of the connection (addresses,
+            system errors): for the log, never for a browser. Empty when the server gave the
+            status.
+    """
+
+    def __init__(
+        self, status: Status, message: str = "", trailers: Metadata = (), cause: str = ""
+    ) -> None:
+        super().__init__(status, message)
+        self.status = status
+        self.message = message
+        self.trailers = trailers
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return f"{self.status.name}: {self.message or self.status.sentence}"
+
+
+class Call(Protocol[Response_co]):
+    """A server-streaming RPC that has been started."""
+
+    def __aiter__(self) -> AsyncIterator[Response_co]:
+        """Iterate over the messages; the end of the iteration is the status OK.
+
+        Raises:
+            RpcError: the RPC ended with another status; CANCELLED after ``cancel()``.
+        """
+        ...
+
+    def cancel(self) -> None:
+        """Cancel the RPC at once; without effect on one that has ended."""
+        ...
+
+
+class Channel(Protocol):
+    """A connection to a backend, made when it is needed and again when it was lost."""
+
+    def stream(
+        self, method: Method[Request, Response], request: Request, metadata: Metadata
+    ) -> Call[Response]:
+        """Start a server-streaming RPC."""
+        ...
+
+    async def unary(
+        self,
+        method: Method[Request, Response],
+        request: Request,
+        metadata: Metadata = (),
+        *,
+        deadline: float,
+    ) -> Response:
+        """Run a unary RPC that has ``deadline`` seconds.
+
+        Raises:
+            RpcError: the RPC ended with another status than OK.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Cancel what is open and close the connection."""
+        ...

@@ -1,0 +1,120 @@
+"""The transport on ``grpc.aio``, the C core's client for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from typing import Generic
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from grpc import aio
+
+from bridge.status import Status
+from bridge.upstream.call import Call, Channel, Metadata, Method, Request, Response, RpcError
+
+# The core waits up to two minutes before it tries a lost backend again: far longer than
+# people wait for a page.
+_OPTIONS = [
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+]
+
+# The core gives UNAVAILABLE to what a server never answered, with a message made of addresses
+# and system errors, and leaves no other mark on such a status.
+_NOT_FROM_THE_SERVER = re.compile(
+    r"failed to connect to all addresses|(DNS|name) resolution failed|Socket closed|"
+    r"Cancelling all calls|Stream removed|Broken pipe|(recvmsg|sendmsg|connect):|"
+    r"Connection (reset|refused|timed out|aborted)|GOAWAY received|keepalive watchdog|"
+    r"ping timeout|(ipv4|ipv6|unix|dns):",
+    re.IGNORECASE,
+)
+
+
+def connect(target: str) -> Channel:
+    """Return a channel to the backend at ``target``, ``host:port``.
+
+    Connects with the first RPC. Must be called on the running event loop.
+    """
+    return GrpcioChannel(aio.insecure_channel(target, options=_OPTIONS))
+
+
+class GrpcioChannel:
+    """A ``grpc.aio.Channel`` as a ``Channel``."""
+
+    def __init__(self, channel: aio.Channel) -> None:
+        self._channel = channel
+
+    def stream(
+        self, method: Method[Request, Response], request: Request, metadata: Metadata
+    ) -> Call[Response]:
+        """Start a server-streaming RPC."""
+        start: aio.UnaryStreamMultiCallable[Request, bytes]
+        start = self._channel.unary_stream(method.path, _serialize)
+        return GrpcioCall(start(request, metadata=tuple(metadata)), method.parse)
+
+    async def unary(
+        self,
+        method: Method[Request, Response],
+        request: Request,
+        metadata: Metadata = (),
+        *,
+        deadline: float,
+    ) -> Response:
+        """Run a unary RPC that has ``deadline`` seconds."""
+        run: aio.UnaryUnaryMultiCallable[Request, bytes]
+        run = self._channel.unary_unary(method.path, _serialize)
+        try:
+            raw = await run(request, metadata=tuple(metadata), timeout=deadline)
+            return method.parse(raw)
+        except (aio.AioRpcError, DecodeError) as error:
+            raise _translate(error) from error
+
+    async def close(self) -> None:
+        """Cancel what is open and close the connection."""
+        await self._channel.close()
+
+
+class GrpcioCall(Generic[Request, Response]):
+    """A ``grpc.aio.UnaryStreamCall`` as a ``Call``."""
+
+    def __init__(
+        self, call: aio.UnaryStreamCall[Request, bytes], parse: Callable[[bytes], Response]
+    ) -> None:
+        self._call = call
+        self._parse = parse
+
+    async def __aiter__(self) -> AsyncIterator[Response]:
+        parse = self._parse
+        try:
+            async for raw in self._call:
+                yield parse(raw)
+        except (aio.AioRpcError, DecodeError) as error:
+            raise _translate(error) from error
+        except asyncio.CancelledError:
+            # grpc.aio raises this for a cancelled RPC, and asyncio for a cancelled task.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise RpcError(Status.CANCELLED, "The call was cancelled.") from None
+
+    def cancel(self) -> None:
+        """Cancel the RPC at once."""
+        self._call.cancel()
+
+
+def _serialize(message: Message) -> bytes:
+    return message.SerializeToString()
+
+
+def _translate(error: aio.AioRpcError | DecodeError) -> RpcError:
+    if isinstance(error, DecodeError):
+        return RpcError(Status.INTERNAL, f"A message of the backend can't be read: {error}")
+    status = Status.from_code(error.code().value[0])
+    details = error.details() or ""
+    trailers = tuple(error.trailing_metadata() or ())
+    if error.code() is grpc.StatusCode.UNAVAILABLE and _NOT_FROM_THE_SERVER.search(details):
+        return RpcError(status, trailers=trailers, cause=details)
+    return RpcError(status, details, trailers)

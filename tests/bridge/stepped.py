@@ -1,0 +1,94 @@
+"""A gRPC backend of which a test decides each step."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+from grpc import aio
+from grpc_health.v1.health_pb2 import HealthCheckResponse
+
+from bridge.upstream.completion import CHECK_HEALTH, STREAM_COMPLETION
+from protos.completion.v1.completion_pb2 import StreamCompletionResponse
+
+Health = grpc.StatusCode | int
+Step = bytes | tuple[grpc.StatusCode, str]
+
+
+class SteppedBackend(grpc.GenericRpcHandler):
+    """Serves StreamCompletion, one call at a time: a message goes out when the test sends it."""
+
+    def __init__(self) -> None:
+        self.address = ""
+        self.health: Health | None = None
+        self.asked_for: list[str] = []
+        self.metadata: list[tuple[str, str | bytes]] = []
+        self._steps: asyncio.Queue[Step] = asyncio.Queue()
+        self._began = asyncio.Event()
+        self._cancelled = asyncio.Event()
+
+    def service(
+        self, details: grpc.HandlerCallDetails
+    ) -> grpc.RpcMethodHandler[bytes, bytes] | None:
+        self.asked_for.append(details.method or "")
+        if details.method == CHECK_HEALTH.path and self.health is not None:
+            return grpc.unary_unary_rpc_method_handler(self._check)
+        if details.method != STREAM_COMPLETION.path:
+            return None
+        self.metadata = list(details.invocation_metadata)
+        return grpc.unary_stream_rpc_method_handler(self._complete)
+
+    async def _complete(self, request: bytes, context: aio.ServicerContext[bytes, bytes]) -> None:
+        self._began.set()
+        try:
+            while isinstance(step := await self._steps.get(), bytes):
+                await context.write(step)
+            if step[0] is not grpc.StatusCode.OK:
+                await context.abort(*step)
+        except asyncio.CancelledError:
+            self._cancelled.set()
+            raise
+        except aio.InternalError:
+            # The client has left while a message was being written.
+            self._cancelled.set()
+
+    async def _check(self, request: bytes, context: aio.ServicerContext[bytes, bytes]) -> bytes:
+        if isinstance(self.health, grpc.StatusCode):
+            await context.abort(self.health, "no")
+        raw: bytes = HealthCheckResponse(status=self.health).SerializeToString()
+        return raw
+
+    async def send(self, message: StreamCompletionResponse | bytes) -> None:
+        """Let the call send ``message``."""
+        raw = message if isinstance(message, bytes) else message.SerializeToString()
+        await self._steps.put(raw)
+
+    async def end(self, code: grpc.StatusCode = grpc.StatusCode.OK, message: str = "") -> None:
+        """Let the call end."""
+        await self._steps.put((code, message))
+
+    async def began(self) -> None:
+        """Wait until a call has arrived."""
+        async with asyncio.timeout(5):
+            await self._began.wait()
+
+    async def cancelled(self) -> None:
+        """Wait until a call has been cancelled by its client."""
+        async with asyncio.timeout(5):
+            await self._cancelled.wait()
+
+
+@asynccontextmanager
+async def serving_stepped() -> AsyncIterator[SteppedBackend]:
+    """Serve a stepped backend on a free port."""
+    stepped = SteppedBackend()
+    server = aio.server()
+    server.add_generic_rpc_handlers((stepped,))
+    stepped.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    await server.start()
+    try:
+        yield stepped
+    finally:
+        await server.stop(0)

@@ -1,0 +1,120 @@
+"""The command line, run as people run it."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+import backend.server
+from bridge import __version__
+from tests.processes import server_process
+
+
+async def run(*arguments: str, env: Mapping[str, str] | None = None) -> tuple[int, str, str]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bridge", *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=env,
+    )
+    async with asyncio.timeout(30):
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], []])
+async def test_help_names_the_commands(arguments: list[str]) -> None:
+    status, out, err = await run(*arguments)
+    assert (status, err) == (0, "")
+    assert "serve" in out
+    assert "check" in out
+
+
+async def test_help_of_serve_names_every_setting() -> None:
+    _, out, _ = await run("serve", "--help")
+    for flag in ("--host", "--port", "--backend", "--cors-origins", "--config", "--log-format"):
+        assert flag in out
+    assert "BRIDGE_PORT" in out
+
+
+async def test_the_version_is_that_of_the_package() -> None:
+    assert await run("--version") == (0, f"bridge {__version__}\n", "")
+
+
+async def test_a_wrong_setting_ends_with_2_and_names_the_variable() -> None:
+    status, out, err = await run("serve", env={"BRIDGE_PORT": "x"})
+    assert (status, out) == (2, "")
+    assert err == (
+        "These settings can't be used.\nBRIDGE_PORT (--port): Input should be a valid integer, "
+        "unable to parse string as an integer, got 'x'\n"
+    )
+
+
+async def test_a_file_that_is_not_toml_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "bridge.toml"
+    file.write_text("port =")
+    status, _, err = await run("check", "--config", str(file))
+    assert status == 2
+    assert f"{file} can't be read as TOML" in err
+
+
+async def test_an_unknown_flag_is_told() -> None:
+    status, _, err = await run("serve", "--prot", "1")
+    assert status == 2
+    assert "unrecognized arguments: --prot 1" in err
+
+
+async def test_a_taken_port_ends_with_1_and_names_the_variable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        status, _, err = await run("serve", "--port", str(port))
+    assert status == 1
+    assert err == (
+        f"The bridge can't listen on 127.0.0.1:{port}: Address already in use. "
+        "Set BRIDGE_HOST (--host) and BRIDGE_PORT (--port) to a free address.\n"
+    )
+
+
+async def test_a_host_that_is_not_ours_is_told() -> None:
+    status, _, err = await run("serve", "--host", "nowhere.invalid")
+    assert status == 1
+    assert err.startswith("The bridge can't listen on nowhere.invalid:8000: ")
+
+
+async def test_localhost_is_every_address_of_it() -> None:
+    async with server_process("bridge", "--host", "localhost") as bridge:
+        host, port = (await bridge.address()).rsplit(":", 1)
+        for address in {host.strip("[]"), "127.0.0.1"}:
+            _, writer = await asyncio.open_connection(address, int(port))
+            writer.close()
+            await writer.wait_closed()
+
+
+async def test_check_is_0_when_the_backend_serves(backend_server: backend.server.Server) -> None:
+    assert await run("check", "--backend", backend_server.address) == (
+        0,
+        f"The settings are good, and the backend at {backend_server.address} serves.\n",
+        "",
+    )
+
+
+async def test_check_is_1_and_says_why_when_it_does_not() -> None:
+    status, out, err = await run("check", "--backend", "127.0.0.1:1")
+    assert (status, out) == (1, "")
+    assert err.startswith("The backend at 127.0.0.1:1 does not serve: ")
+    assert "Connection refused" in err
+
+
+async def test_serve_logs_the_address_and_ends_with_0(
+    backend_server: backend.server.Server,
+) -> None:
+    async with server_process("bridge", "--backend", backend_server.address) as bridge:
+        record = await bridge.logged("listening")
+        assert record["backend"] == backend_server.address
+        assert await bridge.stop() == 0
+    assert [r["event"] for r in bridge.records] == ["listening", "stopping"]
+    assert bridge.other_output == []

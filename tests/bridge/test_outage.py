@@ -1,0 +1,93 @@
+"""The backend away at start, killed in mid-stream, and back again, with one bridge all the time."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+import httpx
+
+from bridge.settings import Settings
+from bridge.telemetry.record import Outcome
+from tests.conftest import DONE, RunningBridge, ask, eventually, script, serving_bridge
+from tests.processes import server_process
+
+PATH = "/v1/chat/completions"
+AWAY = (
+    b'data: {"error":"The backend is not available.","code":"UNAVAILABLE","retryable":true}\n\n'
+    + DONE
+)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        assert isinstance(port, int)
+        return port
+
+
+async def until_ready(http: httpx.AsyncClient, ready: bool) -> httpx.Response:
+    async with asyncio.timeout(20):
+        while True:
+            response = await http.get("/readyz")
+            if (response.status_code == 200) is ready:
+                return response
+            await asyncio.sleep(0.05)
+
+
+async def test_an_outage_is_told_and_passes_without_a_restart() -> None:
+    port = free_port()
+    arguments, env = ("--port", str(port)), {"BACKEND_MODEL": "script"}
+    async with (
+        serving_bridge(Settings(backend=f"127.0.0.1:{port}")) as running,
+        httpx.AsyncClient(base_url=running.url, timeout=20) as http,
+    ):
+        await told_that_it_is_away(http)
+        async with server_process("backend", *arguments, env=env) as backend:
+            await backend.address()
+            await served(http)
+            await killed_in_mid_stream(http, backend.process.kill, running)
+        await told_that_it_is_away(http)
+        async with server_process("backend", *arguments, env=env) as backend:
+            await backend.address()
+            await served(http)
+
+
+async def told_that_it_is_away(http: httpx.AsyncClient) -> None:
+    response = await until_ready(http, False)
+    assert response.status_code == 503
+    assert response.json() == {
+        "status": "not ready",
+        "reason": "UNAVAILABLE: The backend is not available.",
+    }
+    assert (await http.post(PATH, json=ask("hello"))).content == AWAY
+    response = await http.get("/v1/models")
+    assert response.status_code == 503
+    assert response.json() == {
+        "error": "The backend is not available.",
+        "code": "UNAVAILABLE",
+        "retryable": True,
+    }
+    assert (await http.get("/healthz")).json() == {"status": "alive"}
+
+
+async def served(http: httpx.AsyncClient) -> None:
+    assert (await until_ready(http, True)).json() == {"status": "ready"}
+    response = await http.post(PATH, json=ask(script(text="a", finish_reason=None)))
+    assert response.content == b'data: {"content":"a"}\n\n' + DONE
+
+
+async def killed_in_mid_stream(
+    http: httpx.AsyncClient, kill: Callable[[], None], running: RunningBridge
+) -> None:
+    content = script(chunks=["a", "b"], hang_after=1)
+    async with http.stream(
+        "POST", PATH, json=ask(content), headers={"x-request-id": "cut"}
+    ) as response:
+        chunks = response.aiter_raw()
+        assert await anext(chunks) == b'data: {"content":"a"}\n\n'
+        kill()
+        assert b"".join([chunk async for chunk in chunks]) == AWAY
+    record = await running.record("cut")
+    assert (record.outcome, record.code, record.text) == (Outcome.FAILED, "UNAVAILABLE", "a")
+    assert record.error
+    await eventually(lambda: len(running.streams) == 0)

@@ -1,0 +1,99 @@
+"""What the tests of all rooms share: a running backend, a running bridge, and clients of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+
+import backend.server
+import backend.settings
+import bridge.server
+from bridge.app import create_app
+from bridge.open_streams import OpenStreams
+from bridge.settings import Settings
+from bridge.telemetry.record import StreamRecord
+
+DONE = b"data: [DONE]\n\n"
+
+
+async def eventually(holds: Callable[[], bool], seconds: float = 5) -> None:
+    """Wait until ``holds()``; fail when it does not within ``seconds``."""
+    async with asyncio.timeout(seconds):
+        while not holds():
+            await asyncio.sleep(0.005)
+
+
+def script(**directives: Any) -> str:
+    """Return what a user says to the script engine to make it do ``directives``."""
+    return json.dumps(directives)
+
+
+def ask(content: str, **fields: Any) -> dict[str, Any]:
+    """Return the body of a request in which a user says ``content`` to the script engine."""
+    return {"model": "script", "messages": [{"role": "user", "content": content}], **fields}
+
+
+@dataclass
+class RunningBridge:
+    """A bridge that serves in this process, and the records of its streams."""
+
+    url: str
+    server: bridge.server.Server
+    streams: OpenStreams
+    records: list[StreamRecord] = field(default_factory=list)
+
+    async def record(self, request_id: str) -> StreamRecord:
+        """Wait for the record of a request."""
+        found: list[StreamRecord] = []
+
+        def has_ended() -> bool:
+            found[:] = [r for r in self.records if r.request_id == request_id]
+            return bool(found)
+
+        await eventually(has_ended)
+        assert len(found) == 1
+        return found[0]
+
+
+@asynccontextmanager
+async def serving_bridge(settings: Settings) -> AsyncIterator[RunningBridge]:
+    """Serve a bridge on the running event loop and a free port."""
+    records: list[StreamRecord] = []
+    app = create_app(settings, on_stream_end=records.append)
+    server = bridge.server.Server(app, settings)
+    sockets = bridge.server.bind("127.0.0.1", 0)
+    url = f"http://{bridge.server.address(sockets)}"
+    serving = asyncio.create_task(server._serve(sockets))  # noqa: SLF001 - serve() takes the signals
+    try:
+        await eventually(lambda: server.started or serving.done())
+        yield RunningBridge(url, server, app.state.streams, records)
+    finally:
+        server.should_exit = True
+        await serving
+
+
+@pytest.fixture(scope="session")
+async def backend_server() -> AsyncIterator[backend.server.Server]:
+    settings = backend.settings.Settings(port=0, model="script", shutdown_grace=0)
+    async with backend.server.serving(settings) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def bridge_server(backend_server: backend.server.Server) -> AsyncIterator[RunningBridge]:
+    settings = Settings(backend=backend_server.address, shutdown_grace=0)
+    async with serving_bridge(settings) as running:
+        yield running
+
+
+@pytest.fixture
+async def http(bridge_server: RunningBridge) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=bridge_server.url, timeout=30) as client:
+        yield client
