@@ -1,0 +1,48 @@
+import { CutError, StreamError } from "./stream.js";
+
+const AGAIN = "Trying again may help.";
+const NO_USE = "The same request would fail again: change the question or the settings first.";
+
+/** What each gRPC status means to the person who asked. */
+const MEANINGS = {
+  CANCELLED: "The server cancelled the answer.",
+  UNKNOWN: "Something went wrong on the server.",
+  INVALID_ARGUMENT: "The server can't use this question with these settings.",
+  DEADLINE_EXCEEDED: "The answer took too long.",
+  NOT_FOUND: "The server doesn't have what was asked for.",
+  ALREADY_EXISTS: "The server already has what was to be made.",
+  PERMISSION_DENIED: "You aren't allowed to ask this.",
+  RESOURCE_EXHAUSTED: "The server is busy, or a limit is reached.",
+  FAILED_PRECONDITION: "The server isn't in a state to answer this.",
+  ABORTED: "The server gave the answer up.",
+  OUT_OF_RANGE: "Something in the question or the settings is out of range.",
+  UNIMPLEMENTED: "The server doesn't offer this.",
+  INTERNAL: "Something broke inside the server.",
+  UNAVAILABLE: "The model's server isn't available at the moment.",
+  DATA_LOSS: "The server lost data that the answer needs.",
+  UNAUTHENTICATED: "The server wants to know who you are first.",
+};
+
+/**
+ * Says an error in words.
+ *
+ * @returns {{ title: string, said: string, advice: string, retryable: boolean }} what happened,
+ *   what the server said of it (perhaps nothing), what to do, and whether a retry makes sense.
+ */
+export function describe(error) {
+  if (error instanceof StreamError) {
+    const title = MEANINGS[error.code] ?? `The server failed with ${error.code}.`;
+    const advice = error.retryable ? AGAIN : NO_USE;
+    return { title, said: error.message, advice, retryable: error.retryable };
+  }
+  if (error instanceof CutError) {
+    const title = "The answer was cut on its way here, so it isn't whole.";
+    return { title, said: "", advice: AGAIN, retryable: true };
+  }
+  if (error instanceof TypeError) {
+    const title = "The bridge can't be reached.";
+    return { title, said: "", advice: `Check the connection. ${AGAIN}`, retryable: true };
+  }
+  const title = "The page can't read what the server sent.";
+  return { title, said: String(error), advice: NO_USE, retryable: false };
+}

@@ -1,0 +1,64 @@
+"""Pictures of the page, for people to look at: ``.cache/screenshots/``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import expect
+
+from bridge.settings import Settings
+from tests.browser.conftest import OpenChat
+from tests.browser.demo import serving_demo
+from tests.browser.test_accessibility import PHONE
+from tests.conftest import serving_bridge
+
+FOLDER = Path(__file__).parents[2] / ".cache/screenshots"
+DESKTOP = {"viewport": {"width": 1100, "height": 800}}
+
+
+@pytest.fixture(scope="module")
+async def demo_url() -> AsyncIterator[str]:
+    async with (
+        serving_demo() as (_, address),
+        serving_bridge(Settings(backend=address, shutdown_grace=0)) as running,
+    ):
+        yield running.url
+
+
+@pytest.mark.parametrize(
+    ("name", "context"),
+    [
+        ("light", {"color_scheme": "light", **DESKTOP}),
+        ("dark", {"color_scheme": "dark", **DESKTOP}),
+        ("phone", {"color_scheme": "light", "device_scale_factor": 2, **PHONE}),
+        ("phone-dark", {"color_scheme": "dark", "device_scale_factor": 2, **PHONE}),
+    ],
+)
+async def test_screenshots(
+    open_chat: OpenChat, demo_url: str, name: str, context: dict[str, Any]
+) -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    chat = await open_chat(demo_url, **context)
+
+    async def take(state: str) -> None:
+        path = FOLDER / f"{name}-{state}.png"
+        picture = await chat.page.screenshot(path=path, animations="disabled")
+        assert len(picture) > 5_000
+
+    await expect(chat.model).to_be_enabled()
+    await take("1-empty")
+    await chat.answered("Why is the sky blue?")
+    await take("2-answer")
+    await chat.ask("And at noon?")
+    await expect(chat.answers.last).to_contain_text("everywhere in the sky.")
+    await take("3-mid-stream")
+    await chat.stop.click()
+    await chat.ended()
+    await take("4-stopped")
+    await chat.answered("And on Mars?")
+    await take("5-error")
+    await chat.settings.click()
+    await take("6-settings")
