@@ -24,10 +24,16 @@ def configure_logging(log_format: Literal["auto", "json", "text"]) -> None:
             when stderr is a terminal and JSON when it's not.
     """
     text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
+    # structlog shows local variables in tracebacks unless told not to: conversations among them.
     renderers: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if text
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        else [
+            structlog.processors.ExceptionRenderer(
+                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+            ),
+            structlog.processors.JSONRenderer(),
+        ]
     )
     handler = logging.StreamHandler()
     handler.setFormatter(
