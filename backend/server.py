@@ -117,6 +117,7 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
         try:
             yield server
         finally:
+            logger.info("stopping", open_calls=server.open_calls)
             await server.shut_down(settings.shutdown_grace)
 
 

@@ -90,11 +90,14 @@ class CompletionService(completion_pb2_grpc.CompletionServiceServicer):
             context.set_trailing_metadata(
                 (*context.trailing_metadata(), *error.trailing_metadata())
             )
-        except (asyncio.CancelledError, grpc.aio.InternalError):
-            # InternalError: a message could not be written, as the client has gone.
-            late = context.time_remaining() == 0
-            record.code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
+        except asyncio.CancelledError:
+            record.code = _cancelled(context)
             raise
+        except grpc.aio.InternalError:
+            # The client has gone while a message waited to be written. grpc.aio tells that to
+            # the log as an error, unless the call then ends with a status.
+            record.code = _cancelled(context)
+            context.set_code(record.code)
         except Exception:
             record.code = grpc.StatusCode.INTERNAL
             logger.exception("engine failed", model=record.model, request_id=record.request_id)
@@ -161,3 +164,8 @@ class CompletionService(completion_pb2_grpc.CompletionServiceServicer):
     ) -> ListModelsResponse:
         """List the models, the default one first."""
         return ListModelsResponse(models=self._catalog.models())
+
+
+def _cancelled(context: Context) -> grpc.StatusCode:
+    late = context.time_remaining() == 0
+    return grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED

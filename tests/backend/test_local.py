@@ -114,23 +114,32 @@ async def test_a_prompt_that_is_too_long_is_refused_with_both_lengths(local: Cli
 async def test_the_same_seed_gives_the_same_answer_whatever_else_goes_on(
     local: Client, local_server: Server
 ) -> None:
-    request = asking(STORY, temperature=1.5, seed=2**63 + 5, max_tokens=50)
+    # To llama.cpp, 32 bits of ones would mean a random seed.
+    request = asking(STORY, temperature=1.5, seed=2**64 - 1, max_tokens=40)
     alone = await local.ask(request)
     assert len(alone.text) > 50
-    # The same conversation, now in the cache with an answer, and a neighbour in the same batch.
     neighbour = await begun(local, temperature=1.5, seed=1)
     assert (await local.ask(request)).text == alone.text
     await all_ended(local_server, neighbour)
-    longer = [
+
+
+async def test_the_same_seed_gives_the_same_answer_whatever_was_asked_before(
+    local: Client, local_server: Server
+) -> None:
+    said = await local.ask(asking(STORY, temperature=1.5, seed=4, max_tokens=60))
+    conversation = [
         Message(role=Role.ROLE_USER, content=STORY),
-        Message(role=Role.ROLE_ASSISTANT, content=alone.text),
+        Message(role=Role.ROLE_ASSISTANT, content=said.text),
         Message(role=Role.ROLE_USER, content="Go on."),
     ]
-    turn = StreamCompletionRequest(messages=longer, temperature=1.5, seed=3, max_tokens=30)
-    first = await local.ask(turn)
-    await local.ask(asking("Something else.", max_tokens=1))
-    await local.ask(asking("And something else.", max_tokens=1))
-    assert (await local.ask(turn)).text == first.text
+    request = StreamCompletionRequest(
+        messages=conversation, temperature=1.5, seed=9, max_tokens=110
+    )
+    # Now llama.cpp remembers the conversation, and then nothing of it.
+    remembered = await local.ask(request)
+    others = [await begun(local, temperature=1.5), await begun(local, temperature=1.5)]
+    await all_ended(local_server, *others)
+    assert (await local.ask(request)).text == remembered.text
 
 
 async def test_another_seed_and_no_seed_give_other_answers(local: Client) -> None:
@@ -269,6 +278,10 @@ async def test_a_process_with_the_model_ends_cleanly_in_mid_answer(tmp_path: Pat
             answer = await read(call)
         assert answer.code is grpc.StatusCode.UNAVAILABLE
         assert answer.details == "the server is shutting down"
-        assert [record["event"] for record in process.records] == ["listening", "call ended"]
+        assert [record["event"] for record in process.records] == [
+            "listening",
+            "stopping",
+            "call ended",
+        ]
         assert process.records[0]["models"] == ["my-model.q4", "script"]
         assert process.other_output == []

@@ -214,7 +214,10 @@ async def test_a_signal_ends_a_process_with_its_open_calls(number: signal.Signal
         assert await process.stop(number) == 0
         answer = await read(call)
         assert (answer.code, answer.details) == (grpc.StatusCode.UNAVAILABLE, SHUTTING_DOWN)
-        assert [record.get("code") for record in process.records] == [None, "UNAVAILABLE"]
+        listening, stopping, ended = process.records
+        assert listening["event"] == "listening"
+        assert (stopping["event"], stopping["open_calls"]) == ("stopping", 1)
+        assert (ended["code"], ended["error"]) == ("UNAVAILABLE", SHUTTING_DOWN)
         assert process.other_output == []
 
 

@@ -36,9 +36,10 @@ async def record_of(process: ServerProcess, request_id: str) -> Record:
 class Watched:
     """An engine that says when it works and when it was closed, and does as the test says."""
 
-    def __init__(self, error: Exception | None = None, messages: int = 0) -> None:
+    def __init__(self, error: Exception | None = None, messages: int = 0, text: str = "a") -> None:
         self._error = error
         self._messages = messages
+        self._text = text
         self.works = asyncio.Event()
         self.closed = asyncio.Event()
 
@@ -52,7 +53,7 @@ class Watched:
         try:
             self.works.set()
             for _ in range(self._messages):
-                yield Delta("a")
+                yield Delta(self._text)
             if self._error:
                 raise self._error
             await asyncio.Event().wait()
@@ -101,6 +102,20 @@ async def test_the_engine_of_a_cancelled_call_is_closed_at_once(messages: int) -
         await asyncio.wait([reading])
 
 
+async def test_the_engine_of_a_call_that_nobody_reads_is_closed_at_once_when_it_is_cancelled() -> (
+    None
+):
+    engine = Watched(messages=1000, text="x" * 100_000)
+    async with serving_engine(engine) as client:
+        call, _ = await client.begin(asking("hello", model=""))
+        # Meanwhile the windows fill, and a message waits to be written.
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(engine.closed.wait(), 0.5)
+        call.cancel()
+        async with asyncio.timeout(2):
+            await engine.closed.wait()
+
+
 async def test_an_empty_model_is_the_default(script: Client) -> None:
     answer = await script.ask(asking("hello", model=""))
     assert answer.text == "hello"
@@ -120,6 +135,11 @@ async def test_the_models_are_listed(script: Client) -> None:
     (model,) = listed.models
     assert (model.id, model.owned_by, model.context_tokens) == ("script", "script", 0)
     assert model.description.startswith("Does what the last message tells it to")
+
+
+def assert_no_errors(process: ServerProcess) -> None:
+    assert process.other_output == []
+    assert [record for record in process.records if record["level"] != "info"] == []
 
 
 async def test_a_finished_call_is_recorded_once(
@@ -204,8 +224,7 @@ async def test_the_calls_of_a_client_that_is_killed_are_cancelled(
     await client.wait()
     for request_id in ("busy", "silent"):
         assert (await record_of(script_process, request_id))["code"] == "CANCELLED"
-    assert script_process.other_output == []
-    assert [r for r in script_process.records if r["level"] != "info"] == []
+    assert_no_errors(script_process)
 
 
 async def test_a_slow_reader_slows_down_its_own_stream_only(
@@ -223,3 +242,7 @@ async def test_a_slow_reader_slows_down_its_own_stream_only(
     assert record["code"] == "CANCELLED"
     # What fits into the windows of the connection, and into the client's buffers.
     assert record["messages"] < 1500
+    # grpc.aio says so a moment later, if it has something to say.
+    await logged_script.ask(asking("hello"), metadata=(("x-request-id", "after slow"),))
+    await record_of(script_process, "after slow")
+    assert_no_errors(script_process)
