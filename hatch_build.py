@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.resources
 import re
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,10 @@ def generate() -> None:
 
     well_known = importlib.resources.files("grpc_tools") / "_proto"
     files = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto"))
-    plugins = ("python", "grpc_python", "mypy", "mypy_grpc")
-    failed = protoc.main(
-        ["protoc", f"-I{PROTOS}", f"-I{well_known}", *(f"--{p}_out={PROTOS}" for p in plugins), *files]
-    )
+    scripts = Path(sysconfig.get_path("scripts"))
+    plugins = [f"--plugin={scripts / name}" for name in ("protoc-gen-mypy", "protoc-gen-mypy_grpc")]
+    outs = [f"--{plugin}_out={PROTOS}" for plugin in ("python", "grpc_python", "mypy", "mypy_grpc")]
+    failed = protoc.main(["protoc", f"-I{PROTOS}", f"-I{well_known}", *plugins, *outs, *files])
     if failed:
         raise SystemExit(failed)
     for generated in PROTOS.rglob("*_pb2*.py*"):
