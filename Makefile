@@ -16,7 +16,7 @@ run: .venv/.run ## Start backend and bridge, and say where the page is. Ctrl-C s
 .PHONY: test
 test: ## Install what the tests need, then run them all. One file: make test ARGS=tests/bridge/test_sse.py
 	@scripts/test-packages
-	@$(MAKE) --no-print-directory .venv/.dev
+	@$(MAKE) --no-print-directory --silent .venv/.dev
 	@scripts/run-tests $(ARGS)
 
 .PHONY: lint

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Exits with 0 if the server of this container is well: ``healthcheck bridge`` or ``backend``."""
+"""Whether the server of a container is well: ``healthcheck bridge`` or ``healthcheck backend``."""
 
 from __future__ import annotations
 
@@ -7,39 +7,48 @@ import http.client
 import os
 import sys
 
-
-def bridge(port: int) -> bool:
-    """Whether the bridge answers. A backend that is away does not make the bridge unwell."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=3)
-    connection.request("GET", "/healthz")
-    return connection.getresponse().status == 200
+SECONDS = 3
 
 
-def backend(port: int) -> bool:
-    """Whether the backend says SERVING."""
+def bridge(port: int) -> str | None:
+    """Return what is wrong with the bridge. That the backend is away is not its fault."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+    try:
+        connection.request("GET", "/healthz")
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        return str(error)
+    return None if status == 200 else f"/healthz answers {status}"
+
+
+def backend(port: int) -> str | None:
+    """Return what is wrong with the backend."""
     import grpc
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
     request = health_pb2.HealthCheckRequest(service="completion.v1.CompletionService")
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=3)
-    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+        try:
+            answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=SECONDS)
+        except grpc.RpcError as error:
+            return str(error.details())
+    status = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+    return None if status == "SERVING" else f"it says {status}"
 
 
 def main() -> None:
     """Check the server that the arguments name.
 
     Raises:
-        SystemExit: with 0 if it's well, else with 1 or what is wrong with the arguments.
+        SystemExit: with 0 if it's well; else with 1, and the reason on stderr.
     """
     match sys.argv[1:]:
         case ["bridge"]:
-            well = bridge(int(os.environ.get("BRIDGE_PORT", "8000")))
+            sys.exit(bridge(int(os.environ.get("BRIDGE_PORT", "8000"))))
         case ["backend"]:
-            well = backend(int(os.environ.get("BACKEND_PORT", "50051")))
+            sys.exit(backend(int(os.environ.get("BACKEND_PORT", "50051"))))
         case _:
             sys.exit("usage: healthcheck bridge|backend")
-    sys.exit(0 if well else 1)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,6 @@ export function clear() {
 /** Scrolls along with what is appended, but only while the reader is at the end. */
 function follow() {
   if (following) page.scrollTop = page.scrollHeight;
-  else latest.hidden = false;
 }
 
 function goToEnd() {
@@ -110,8 +109,8 @@ function copy(template) {
 
 addEventListener("scroll", () => {
   following = page.scrollHeight - page.scrollTop - page.clientHeight < NEAR_THE_END;
-  if (following) latest.hidden = true;
+  latest.hidden = following;
 });
 latest.addEventListener("click", goToEnd);
 // It covers the end of the conversation when it grows.
-new ResizeObserver(() => following && follow()).observe(document.querySelector("#composer"));
+new ResizeObserver(follow).observe(document.querySelector("#composer"));

@@ -47,6 +47,11 @@ class Chat:
     def _on_error(self, error: Error) -> None:
         self.problems.append(str(error))
 
+    async def open(self, url: str) -> None:
+        """Load the page, and wait until it has a list of models or knows that there is none."""
+        await self.page.goto(url)
+        await expect(self.model).not_to_have_text("Loading models …")
+
     async def ask(self, question: str = "", /, **directives: Any) -> None:
         """Ask ``question``, or let the script engine follow ``directives``; don't wait."""
         await self.question.fill(question or script(**directives))

@@ -50,7 +50,7 @@ async def open_chat(browser: Browser, bridge_server: RunningBridge) -> AsyncIter
         page = await (await browser.new_context(**context)).new_page()
         chat = Chat(page)
         chats.append(chat)
-        await page.goto(url or bridge_server.url)
+        await chat.open(url or bridge_server.url)
         return chat
 
     yield open_chat
@@ -68,7 +68,7 @@ async def tab(browser: Browser) -> Page:
 async def chat(tab: Page, bridge_server: RunningBridge) -> AsyncIterator[Chat]:
     """Load the page anew, in a tab that is kept: a new one takes much longer."""
     chat = Chat(tab)
-    await tab.goto(bridge_server.url)
+    await chat.open(bridge_server.url)
     yield chat
     chat.close()
     await tab.emulate_media(color_scheme="null", reduced_motion="null")

@@ -96,6 +96,7 @@ async def test_the_policy_holds(chat: Chat, attack: str, directive: str) -> None
         f"""() => new Promise((resolve) => {{
             const tell = (event) => resolve(event.effectiveDirective);
             addEventListener("securitypolicyviolation", tell);
+            setTimeout(resolve, 3000, "nothing");
             {attack};
         }})"""
     )

