@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -46,9 +47,13 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         channel = connect(chosen.backend)
         app.state.bridge = BridgeState(chosen, channel, Readiness(channel), streams, on_stream_end)
+        clock = asyncio.create_task(streams.keep_time())
         try:
             yield
         finally:
+            clock.cancel()
+            with suppress(asyncio.CancelledError):
+                await clock
             streams.cut_all()
             await channel.close()
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from bridge import request_id
+from bridge.deadlines import InvalidTimeoutError
 from bridge.failure import Failure, describe
 from bridge.status import Status
 from bridge.upstream import RpcError
@@ -50,6 +51,7 @@ def add_error_handlers(app: FastAPI) -> None:
     """Make every failure of ``app`` outside a stream an ``ErrorBody``."""
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(InvalidTimeoutError, _invalid_timeout)
     app.add_exception_handler(RpcError, _rpc_error)
     app.add_exception_handler(Exception, _unexpected)
 
@@ -76,6 +78,10 @@ def _unprocessable(problems: Sequence[dict[str, Any]]) -> Response:
     ]
     message = "; ".join(f"{v.field or 'body'}: {v.description}" for v in violations)
     return _answer(422, message, fields=[v.model_dump() for v in violations])
+
+
+async def _invalid_timeout(request: Request, error: Exception) -> Response:
+    return _answer(400, f"{error}.")
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:

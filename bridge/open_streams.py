@@ -1,12 +1,24 @@
-"""The streams that are open, so that a shutdown can end each of them with a verdict."""
+"""The streams that are open: one clock ticks for all, and a shutdown ends each."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Protocol
 
+import structlog
 
-class Cuttable(Protocol):
-    """A stream that can be ended from outside."""
+_log = structlog.get_logger("bridge.stream")
+
+TICK_SECONDS = 0.25
+
+
+class OpenStream(Protocol):
+    """A stream, as far as it is moved from outside."""
+
+    def tick(self, now: float) -> None:
+        """See whether a limit has passed, or a heartbeat is due, at ``now``."""
+        ...
 
     def cut(self) -> None:
         """End the stream now, with a verdict."""
@@ -17,21 +29,33 @@ class OpenStreams:
     """The set of open streams; after ``cut_all`` a stream that is added is cut at once."""
 
     def __init__(self) -> None:
-        self._streams: set[Cuttable] = set()
+        self._streams: set[OpenStream] = set()
         self._closed = False
 
     def __len__(self) -> int:
         return len(self._streams)
 
-    def add(self, stream: Cuttable) -> None:
+    def add(self, stream: OpenStream) -> None:
         """List a stream that starts."""
         self._streams.add(stream)
         if self._closed:
             stream.cut()
 
-    def discard(self, stream: Cuttable) -> None:
+    def discard(self, stream: OpenStream) -> None:
         """Forget a stream that has ended."""
         self._streams.discard(stream)
+
+    async def keep_time(self) -> None:
+        """Tick for all streams, for ever: a timer for each would cost more than the streams do."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            now = time.monotonic()
+            for stream in tuple(self._streams):
+                try:
+                    stream.tick(now)
+                except Exception:
+                    _log.exception("a tick of a stream failed")
+                    stream.cut()
 
     def cut_all(self) -> None:
         """Cut every open stream, and every one that is still to come."""

@@ -17,6 +17,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from bridge.deadlines import Deadlines
+
 PREFIX = "BRIDGE_"
 
 
@@ -62,12 +64,31 @@ class Settings(BaseSettings):
         description="Tell browsers the status messages of UNKNOWN, INTERNAL and DATA_LOSS, "
         "and of failures to reach the backend, instead of a plain sentence.",
     )
+    deadline: float = Field(
+        600, gt=0, le=86400, description="Seconds that an answer may take in all."
+    )
+    first_message_deadline: float = Field(
+        120, gt=0, le=86400, description="Seconds to an answer's first message."
+    )
+    message_deadline: float = Field(
+        60, gt=0, le=86400, description="Seconds from one message of an answer to the next."
+    )
+    heartbeat: float = Field(
+        15,
+        ge=0,
+        description="Seconds of silence after which a stream sends a heartbeat; 0: never.",
+    )
     shutdown_grace: int = Field(
         10, ge=0, description="Seconds that open streams may go on after SIGTERM or SIGINT."
     )
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="Log lines as json or text; auto: text on a terminal."
     )
+
+    @property
+    def deadlines(self) -> Deadlines:
+        """The limits of a stream whose client asks for no shorter ones."""
+        return Deadlines(self.deadline, self.first_message_deadline, self.message_deadline)
 
     @field_validator("config")
     @classmethod

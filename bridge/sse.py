@@ -8,6 +8,7 @@ import orjson
 
 MEDIA_TYPE = "text/event-stream; charset=utf-8"
 DONE = b"data: [DONE]\n\n"
+PING = b": ping\n\n"
 
 
 def json_frame(payload: dict[str, Any]) -> bytes:

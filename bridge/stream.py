@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 import orjson
 import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from bridge.deadlines import Deadlines
 from bridge.dialects import Dialect
 from bridge.failure import Failure, describe
 from bridge.state import BridgeState
 from bridge.status import Status
-from bridge.telemetry.record import Outcome, StreamAccount, publish
+from bridge.telemetry.record import StreamAccount, publish
 from bridge.upstream import Call, RpcError
+from bridge.verdict import Ending, Outcome, Verdict
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 
 _log = structlog.get_logger("bridge.stream")
@@ -30,26 +32,18 @@ _PREFERENCE_APPLIED = (b"preference-applied", b"status")
 _SHUTTING_DOWN = RpcError(Status.UNAVAILABLE, "The server is shutting down.")
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """How a stream ended, and the error if it failed."""
-
-    outcome: Outcome
-    error: RpcError | None = None
-
-
 class CallResponse(Response, ABC):
     """An ASGI response that runs one RPC for one HTTP request, from its start to its verdict.
 
-    Whatever happens first decides the verdict: the RPC's status, the client that leaves, the
-    shutdown of the bridge, an exception in our own code. Each of the others then only ends
-    the RPC.
+    Whatever happens first decides the verdict: the RPC's status, the client that leaves, a
+    deadline, the shutdown of the bridge, an exception in our own code.
 
     Args:
         state: The application's: its open streams, its hook, its settings.
         open_call: Starts the RPC.
         dialect: Writes the answer.
         account: Counts what is sent.
+        deadlines: How long it may take.
     """
 
     def __init__(
@@ -58,14 +52,19 @@ class CallResponse(Response, ABC):
         open_call: Callable[[], CompletionCall],
         dialect: Dialect,
         account: StreamAccount,
+        deadlines: Deadlines,
     ) -> None:
         super().__init__()
         self._state = state
         self._open_call = open_call
         self._dialect = dialect
         self._account = account
-        self._verdict: Verdict | None = None
+        self._deadlines = deadlines
+        self._ending = Ending()
         self._call: CompletionCall | None = None
+        self._delivering = False
+        self._seen_messages = 0
+        self._last_message: float | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the RPC and answer the request."""
@@ -80,6 +79,18 @@ class CallResponse(Response, ABC):
             with suppress(asyncio.CancelledError):
                 await watcher
 
+    def tick(self, now: float) -> None:
+        """End the stream if one of its limits has passed at ``now``."""
+        # The time of a message is seen here, a tick late at most, and not taken for each: that
+        # would be work on the way of every message. While the client's socket is full, it's not
+        # the backend that is late.
+        if self._account.messages != self._seen_messages or self._delivering:
+            self._seen_messages = self._account.messages
+            self._last_message = now
+        error = self._deadlines.passed(now, self._account.started, self._last_message)
+        if error is not None:
+            self._decide(Verdict(Outcome.FAILED, error))
+
     def cut(self) -> None:
         """End the stream now, since the bridge shuts down."""
         self._decide(Verdict(Outcome.SHUTDOWN, _SHUTTING_DOWN))
@@ -88,7 +99,7 @@ class CallResponse(Response, ABC):
         try:
             await self._pump()
         except RpcError as error:
-            self._decide(Verdict(Outcome.FAILED, error))
+            self._decide(Verdict(Outcome.FAILED, self._name_the_limit(error)))
         except OSError:
             # An ASGI server's `send` raises it when the client is gone (ASGI 2.4).
             self._decide(Verdict(Outcome.LEFT))
@@ -105,12 +116,21 @@ class CallResponse(Response, ABC):
 
     async def _pump(self) -> None:
         self._call = call = self._open_call()
-        if self._verdict is not None:
+        if not self._ending.open:
             call.cancel()
         await self._begin()
         async for message in call:
+            self._delivering = True
             await self._deliver(message)
+            self._delivering = False
             self._account.add(message)
+
+    def _name_the_limit(self, error: RpcError) -> RpcError:
+        # The RPC's own deadline is our total, and the transport is the first to notice.
+        elapsed = time.monotonic() - self._account.started
+        if error.status is Status.DEADLINE_EXCEEDED and elapsed + 1e-2 >= self._deadlines.total:
+            return self._deadlines.total_passed()
+        return error
 
     async def _watch(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -118,19 +138,16 @@ class CallResponse(Response, ABC):
         self._decide(Verdict(Outcome.LEFT))
 
     def _decide(self, verdict: Verdict) -> None:
-        if self._verdict is None:
-            self._verdict = verdict
-        if self._call is not None:
+        if self._ending.decide(verdict) and self._call is not None:
             self._call.cancel()
 
     async def _end(self) -> None:
-        assert self._verdict is not None
-        verdict = self._verdict
+        verdict = self._ending.tell()
         try:
             with suppress(OSError):
                 await self._tell(verdict)
         finally:
-            publish(self._account.close(verdict.outcome, verdict.error), self._state.hook)
+            publish(self._account.close(verdict), self._state.hook)
 
     async def _tell(self, verdict: Verdict) -> None:
         if verdict.error is not None:
@@ -180,6 +197,7 @@ class StreamResponse(CallResponse):
         open_call: See ``CallResponse``.
         dialect: See ``CallResponse``.
         account: See ``CallResponse``.
+        deadlines: See ``CallResponse``.
         prefer_status: Whether an RPC that fails before its first message is an HTTP status.
     """
 
@@ -189,12 +207,46 @@ class StreamResponse(CallResponse):
         open_call: Callable[[], CompletionCall],
         dialect: Dialect,
         account: StreamAccount,
+        deadlines: Deadlines,
         *,
         prefer_status: bool,
     ) -> None:
-        super().__init__(state, open_call, dialect, account)
+        super().__init__(state, open_call, dialect, account, deadlines)
         self._prefer_status = prefer_status
         self._started = False
+        self._last_frame = account.started
+        self._beat: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the RPC and answer the request."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            if self._beat is not None:
+                self._beat.cancel()
+
+    def tick(self, now: float) -> None:
+        """See whether a limit has passed, or a heartbeat is due, at ``now``."""
+        if self._account.messages != self._seen_messages or self._delivering:
+            self._last_frame = now
+        super().tick(now)
+        every = self._state.settings.heartbeat
+        if every and self._started and now - self._last_frame >= every:
+            self._last_frame = now
+            self._beat = asyncio.create_task(self._send_heartbeat())
+
+    async def _send_heartbeat(self) -> None:
+        # `send` writes a frame whole before it waits for anything: this one can't fall inside
+        # another, and what has been decided in the meantime is seen here.
+        if self._ending.open and not self._delivering:
+            with suppress(OSError):
+                await self._send(
+                    {
+                        "type": "http.response.body",
+                        "body": self._dialect.heartbeat(),
+                        "more_body": True,
+                    }
+                )
 
     async def _begin(self) -> None:
         if not self._prefer_status:

@@ -18,6 +18,10 @@ class Dialect(Protocol):
         """Return the frames of a message; empty when it has nothing to show."""
         ...
 
+    def heartbeat(self) -> bytes:
+        """Return what shows a client that a silent stream lives."""
+        ...
+
     def error(self, failure: Failure) -> bytes:
         """Return the frames that end a stream with an error."""
         ...

@@ -99,14 +99,25 @@ class PlainAnswer(BaseModel):
 
 
 class PlainDialect:
-    """Writes a stream as the plain wire."""
+    """Writes a stream as the plain wire.
+
+    Args:
+        comments: Whether the client understands SSE's comments.
+    """
 
     media_type = sse.MEDIA_TYPE
+
+    def __init__(self, *, comments: bool = False) -> None:
+        self._heartbeat = sse.PING if comments else sse.json_frame({"content": ""})
 
     def message(self, message: StreamCompletionResponse) -> bytes:
         """Return the frame of the message's text; a message with no text has none."""
         text = message.text
         return b'data: {"content":' + orjson.dumps(text) + b"}\n\n" if text else b""
+
+    def heartbeat(self) -> bytes:
+        """Return a comment, or an empty text for a client that knows no comments."""
+        return self._heartbeat
 
     def error(self, failure: Failure) -> bytes:
         """Return the one error frame, and ``[DONE]``."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
 
+from bridge.deadlines import requested_total
 from bridge.dialects.plain import ChatRequest, PlainAnswer, PlainDialect
 from bridge.http_errors import ErrorBody
 from bridge.request_id import HEADER
@@ -63,7 +64,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         },
         "model": PlainAnswer,
     },
-    400: {"model": ErrorBody, "description": "The body is not JSON."},
+    400: {"model": ErrorBody, "description": "The body is not JSON, or a timeout can't be read."},
     415: {"model": ErrorBody, "description": "The body is not declared as JSON."},
     422: {"model": ErrorBody, "description": "A field is missing or wrong."},
     "default": {
@@ -85,18 +86,43 @@ async def complete(
     prefer: Annotated[
         list[str], Header(description="`status`: an RPC that fails early is an HTTP status.")
     ] = [],  # noqa: B006 - FastAPI copies it
+    x_request_timeout: Annotated[
+        str | None, Header(description="Seconds that the answer may take; shortens the limit.")
+    ] = None,
+    grpc_timeout: Annotated[
+        str | None, Header(description="The same in gRPC's form, as in `2500m`.")
+    ] = None,
+    accept: Annotated[
+        str, Header(description="`text/event-stream`: heartbeats are comments.")
+    ] = "",
 ) -> Response:
     """Stream the answer to a conversation."""
+    settings = state.settings
+    deadlines = settings.deadlines.shortened(requested_total(x_request_timeout, grpc_timeout))
     open_call = partial(
-        state.channel.stream, STREAM_COMPLETION, body.to_rpc(), [(HEADER, request_id)]
+        state.channel.stream,
+        STREAM_COMPLETION,
+        body.to_rpc(),
+        [(HEADER, request_id)],
+        deadline=deadlines.total,
     )
     account = StreamAccount(
         request_id, body.model or "", keep_text=state.hook is not None or not body.stream
     )
     if not body.stream:
-        return WholeResponse(state, open_call, PlainDialect(), account)
-    prefer_status = state.settings.prefer_status or wants_status(prefer)
-    return StreamResponse(state, open_call, PlainDialect(), account, prefer_status=prefer_status)
+        return WholeResponse(state, open_call, PlainDialect(), account, deadlines)
+    dialect = PlainDialect(comments=names_event_stream(accept))
+    prefer_status = settings.prefer_status or wants_status(prefer)
+    return StreamResponse(
+        state, open_call, dialect, account, deadlines, prefer_status=prefer_status
+    )
+
+
+def names_event_stream(accept: str) -> bool:
+    """Return whether an ``Accept`` header (RFC 9110, section 12.5.1) names SSE's media type."""
+    return any(
+        part.split(";")[0].strip().lower() == "text/event-stream" for part in accept.split(",")
+    )
 
 
 def wants_status(prefer: Sequence[str]) -> bool:

@@ -5,23 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from enum import StrEnum
 
 import structlog
 
-from bridge.upstream import RpcError
+from bridge.verdict import Outcome, Verdict
 from protos.completion.v1.completion_pb2 import FinishReason, StreamCompletionResponse
 
 _log = structlog.get_logger("bridge.stream")
-
-
-class Outcome(StrEnum):
-    """How a stream ended."""
-
-    FINISHED = "finished"
-    FAILED = "failed"
-    LEFT = "left by the client"
-    SHUTDOWN = "cut by shutdown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +76,9 @@ class StreamAccount:
     characters: int = 0
     finish_reason: str | None = None
     usage: Usage | None = None
-    _texts: list[str] = field(default_factory=list)
-    _started: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.monotonic)
     _first_message: float | None = None
+    _texts: list[str] = field(default_factory=list)
 
     def add(self, message: StreamCompletionResponse) -> None:
         """Count a message that has been handed to the client."""
@@ -110,21 +100,21 @@ class StreamAccount:
         """Return the whole text so far, if it is kept."""
         return "".join(self._texts)
 
-    def close(self, outcome: Outcome, error: RpcError | None) -> StreamRecord:
-        """Return the record of the stream, which ended with ``outcome``."""
-        first = self._first_message
+    def close(self, verdict: Verdict) -> StreamRecord:
+        """Return the record of the stream, which ended with ``verdict``."""
+        error, first = verdict.error, self._first_message
         return StreamRecord(
             request_id=self.request_id,
             model=self.model,
-            outcome=outcome,
+            outcome=verdict.outcome,
             code=error.status.name if error else None,
             error=(error.cause or error.message) if error else "",
             messages=self.messages,
             characters=self.characters,
             finish_reason=self.finish_reason,
             usage=self.usage,
-            first_message_seconds=None if first is None else first - self._started,
-            duration_seconds=time.monotonic() - self._started,
+            first_message_seconds=None if first is None else first - self.started,
+            duration_seconds=time.monotonic() - self.started,
             text=self.text(),
         )
 

@@ -77,9 +77,14 @@ class Channel(Protocol):
     """A connection to a backend, made when it is needed and again when it was lost."""
 
     def stream(
-        self, method: Method[Request, Response], request: Request, metadata: Metadata
+        self,
+        method: Method[Request, Response],
+        request: Request,
+        metadata: Metadata,
+        *,
+        deadline: float,
     ) -> Call[Response]:
-        """Start a server-streaming RPC."""
+        """Start a server-streaming RPC that has ``deadline`` seconds."""
         ...
 
     async def unary(

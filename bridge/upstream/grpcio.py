@@ -48,12 +48,17 @@ class GrpcioChannel:
         self._channel = channel
 
     def stream(
-        self, method: Method[Request, Response], request: Request, metadata: Metadata
+        self,
+        method: Method[Request, Response],
+        request: Request,
+        metadata: Metadata,
+        *,
+        deadline: float,
     ) -> Call[Response]:
-        """Start a server-streaming RPC."""
+        """Start a server-streaming RPC that has ``deadline`` seconds."""
         start: aio.UnaryStreamMultiCallable[Request, bytes]
         start = self._channel.unary_stream(method.path, _serialize)
-        return GrpcioCall(start(request, metadata=tuple(metadata)), method.parse)
+        return GrpcioCall(start(request, metadata=tuple(metadata), timeout=deadline), method.parse)
 
     async def unary(
         self,

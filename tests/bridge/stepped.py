@@ -22,6 +22,7 @@ class SteppedBackend(grpc.GenericRpcHandler):
 
     def __init__(self) -> None:
         self.address = ""
+        self.seconds_left: float | None = None
         self.health: Health | None = None
         self.asked_for: list[str] = []
         self.metadata: list[tuple[str, str | bytes]] = []
@@ -41,6 +42,7 @@ class SteppedBackend(grpc.GenericRpcHandler):
         return grpc.unary_stream_rpc_method_handler(self._complete)
 
     async def _complete(self, request: bytes, context: aio.ServicerContext[bytes, bytes]) -> None:
+        self.seconds_left = context.time_remaining()
         self._began.set()
         try:
             while isinstance(step := await self._steps.get(), bytes):

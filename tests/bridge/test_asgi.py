@@ -11,7 +11,8 @@ from starlette.types import Message
 
 from bridge.app import create_app
 from bridge.settings import Settings
-from bridge.telemetry.record import Outcome, StreamRecord
+from bridge.telemetry.record import StreamRecord
+from bridge.verdict import Outcome
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend
 from tests.conftest import DONE, ask

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bridge.settings import Settings
-from bridge.telemetry.record import Outcome
+from bridge.verdict import Outcome
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend
 from tests.conftest import RunningBridge, ask, eventually, serving_bridge

@@ -4,9 +4,13 @@ from bridge.open_streams import OpenStreams
 class Stream:
     def __init__(self) -> None:
         self.cuts = 0
+        self.ticks: list[float] = []
 
     def cut(self) -> None:
         self.cuts += 1
+
+    def tick(self, now: float) -> None:
+        self.ticks.append(now)
 
 
 def test_every_open_stream_is_cut_and_no_ended_one() -> None:

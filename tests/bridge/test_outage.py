@@ -7,7 +7,7 @@ from collections.abc import Callable
 import httpx
 
 from bridge.settings import Settings
-from bridge.telemetry.record import Outcome
+from bridge.verdict import Outcome
 from tests.conftest import DONE, RunningBridge, ask, eventually, script, serving_bridge
 from tests.processes import server_process
 

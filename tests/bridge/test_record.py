@@ -6,7 +6,6 @@ from structlog.testing import capture_logs
 
 from bridge.status import Status
 from bridge.telemetry.record import (
-    Outcome,
     StreamAccount,
     StreamRecord,
     Usage,
@@ -14,6 +13,7 @@ from bridge.telemetry.record import (
     publish,
 )
 from bridge.upstream import RpcError
+from bridge.verdict import Outcome, Verdict
 from protos.completion.v1.completion_pb2 import FinishReason, StreamCompletionResponse
 from tests.conftest import RunningBridge, ask, script
 from tests.processes import server_process
@@ -85,7 +85,7 @@ async def test_each_stream_is_one_log_line_without_its_text() -> None:
 def ended(outcome: Outcome = Outcome.FINISHED, error: RpcError | None = None) -> StreamRecord:
     account = StreamAccount("the-request", "asked-for", keep_text=False)
     account.add(StreamCompletionResponse(text="ab", model="given"))
-    return account.close(outcome, error)
+    return account.close(Verdict(outcome, error))
 
 
 def test_the_text_is_kept_only_when_somebody_wants_it() -> None:
@@ -95,7 +95,7 @@ def test_the_text_is_kept_only_when_somebody_wants_it() -> None:
 
 def test_the_model_that_answered_is_named_rather_than_the_one_asked_for() -> None:
     assert ended().model == "given"
-    assert StreamAccount("r", "asked-for", keep_text=False).close(Outcome.LEFT, None).model == (
+    assert StreamAccount("r", "asked-for", keep_text=False).close(Verdict(Outcome.LEFT)).model == (
         "asked-for"
     )
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bridge.dialects.plain import PlainDialect
 from bridge.settings import Settings
 from bridge.status import Status
-from bridge.telemetry.record import Outcome
+from bridge.verdict import Outcome
 from protos.completion.v1.completion_pb2 import FinishReason, StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend
 from tests.conftest import DONE, RunningBridge, ask, script, serving_bridge

@@ -9,7 +9,7 @@ from playwright.async_api import Page, Request, expect
 
 import backend.server
 from bridge.settings import Settings
-from bridge.telemetry.record import Outcome
+from bridge.verdict import Outcome
 from tests.browser.chat import Chat
 from tests.browser.conftest import OpenChat
 from tests.browser.texts import HOSTILE

@@ -1,0 +1,192 @@
+"""Whatever happens in whatever order, a stream ends once, and nothing comes after."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from itertools import permutations
+from typing import Any, cast
+
+import pytest
+from starlette.types import Message
+
+from bridge.deadlines import Deadlines
+from bridge.dialects.plain import PlainDialect
+from bridge.open_streams import OpenStreams
+from bridge.readiness import Readiness
+from bridge.settings import Settings
+from bridge.state import BridgeState
+from bridge.status import Status
+from bridge.stream import StreamResponse
+from bridge.telemetry.record import StreamAccount, StreamRecord
+from bridge.upstream import Channel, RpcError
+from bridge.verdict import Ending, Outcome, Verdict
+from protos.completion.v1.completion_pb2 import StreamCompletionResponse
+from tests.conftest import DONE
+
+TEXT = b'data: {"content":"a"}\n\n'
+BEAT = b": ping\n\n"
+DEADLINES = Deadlines(total=1000, first_message=1000, between_messages=1000)
+HEARTBEAT = 100
+
+EVENTS = (
+    "message",
+    "end",
+    "error",
+    "left",
+    "deadline",
+    "shutdown",
+    "heartbeat",
+    "blocked",
+)
+ENDINGS = {
+    "end": Outcome.FINISHED,
+    "error": Outcome.FAILED,
+    "left": Outcome.LEFT,
+    "deadline": Outcome.FAILED,
+    "shutdown": Outcome.SHUTDOWN,
+}
+
+
+def test_the_first_verdict_holds_whatever_the_order() -> None:
+    verdicts = [Verdict(outcome, RpcError(status)) for outcome in Outcome for status in Status][:5]
+    for order in permutations(verdicts):
+        ending = Ending()
+        assert ending.open
+        assert [ending.decide(verdict) for verdict in order] == [True] + [False] * 4
+        assert not ending.open
+        assert ending.tell() is order[0]
+
+
+def test_a_verdict_is_told_once_and_only_when_decided() -> None:
+    ending = Ending()
+    with pytest.raises(RuntimeError, match="told once"):
+        ending.tell()
+    ending.decide(Verdict(Outcome.LEFT))
+    ending.tell()
+    with pytest.raises(RuntimeError, match="told once"):
+        ending.tell()
+
+
+class Call:
+    """An RPC of which the test decides each step."""
+
+    def __init__(self) -> None:
+        self.steps: asyncio.Queue[StreamCompletionResponse | RpcError | None] = asyncio.Queue()
+        self.cancelled = False
+
+    async def __aiter__(self) -> AsyncIterator[StreamCompletionResponse]:
+        while (step := await self.steps.get()) is not None:
+            if isinstance(step, RpcError):
+                raise step
+            yield step
+
+    def cancel(self) -> None:
+        self.cancelled = True
+        self.steps.put_nowait(RpcError(Status.CANCELLED))
+
+
+class Run:
+    """One stream, its RPC and its client, without a network between them."""
+
+    def __init__(self) -> None:
+        self.call = Call()
+        self.records: list[StreamRecord] = []
+        self.body = b""
+        self.bodies_after_the_last = 0
+        self.finished_body = False
+        self.incoming: asyncio.Queue[Message] = asyncio.Queue()
+        self.writable = asyncio.Event()
+        self.writable.set()
+        self.state = BridgeState(
+            Settings(heartbeat=HEARTBEAT),
+            cast("Channel", None),
+            cast("Readiness", None),
+            OpenStreams(),
+            self.records.append,
+        )
+        self.account = StreamAccount("the-request", "", keep_text=True)
+        self.stream = StreamResponse(
+            self.state,
+            lambda: self.call,
+            PlainDialect(comments=True),
+            self.account,
+            DEADLINES,
+            prefer_status=False,
+        )
+        self.now = self.account.started
+
+    async def send(self, message: Message) -> None:
+        if self.finished_body:
+            self.bodies_after_the_last += 1
+        self.body += message.get("body", b"")
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            self.finished_body = True
+        await self.writable.wait()
+
+    def happen(self, event: str) -> None:  # noqa: C901 - one case for each event
+        match event:
+            case "message":
+                self.call.steps.put_nowait(StreamCompletionResponse(text="a"))
+            case "end":
+                self.call.steps.put_nowait(None)
+            case "error":
+                self.call.steps.put_nowait(RpcError(Status.INTERNAL, "why"))
+            case "left":
+                self.incoming.put_nowait({"type": "http.disconnect"})
+                self.writable.set()
+            case "deadline":
+                self.stream.tick(self.account.started + DEADLINES.total)
+            case "shutdown":
+                self.stream.cut()
+            case "heartbeat":
+                self.now += HEARTBEAT
+                self.stream.tick(self.now)
+            case "blocked":
+                self.writable.clear()
+
+    async def through(self, events: tuple[str, ...]) -> None:
+        serving = asyncio.create_task(
+            self.stream(cast("dict[str, Any]", {"type": "http"}), self.incoming.get, self.send)
+        )
+        await settle()
+        for event in events:
+            self.happen(event)
+            await settle()
+        self.writable.set()
+        self.call.steps.put_nowait(None)
+        await serving
+        await settle()
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def orders() -> list[tuple[str, ...]]:
+    return [order for length in range(5) for order in permutations(EVENTS, length)]
+
+
+async def test_every_order_of_events_ends_exactly_once() -> None:
+    seen = set()
+    for events in orders():
+        run = Run()
+        await run.through(events)
+        (record,) = run.records
+        assert run.bodies_after_the_last == 0, events
+        assert len(run.state.streams) == 0, events
+        assert run.body.count(DONE) == (record.outcome is not Outcome.LEFT), events
+        assert run.body.count(b'"error"') == (
+            record.outcome in {Outcome.FAILED, Outcome.SHUTDOWN}
+        ), events
+        if record.outcome is not Outcome.LEFT:
+            assert run.body.endswith(DONE), events
+        frames = run.body.replace(DONE, b"").split(b"\n\n")[:-1]
+        assert all(frame.startswith((b"data: {", b": ping")) for frame in frames), events
+        assert record.text == "a" * run.body.count(TEXT), events
+        if "blocked" not in events:
+            first = next((event for event in events if event in ENDINGS), "end")
+            assert record.outcome is ENDINGS[first], events
+            assert run.call.cancelled or first in {"end", "error"}, events
+        seen.add(record.outcome)
+    assert seen == set(Outcome)
+    assert len(orders()) == 1 + 8 + 56 + 336 + 1680
