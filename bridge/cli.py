@@ -78,7 +78,7 @@ def serve(settings: Settings) -> None:
     """
     configure_logging(settings.log_format)
     try:
-        sockets = bind(settings.host, settings.port)
+        sockets = bind(settings.host, settings.port, write_timeout=settings.write_timeout)
     except CannotListenError as error:
         raise SystemExit(_refuse(str(error), 1)) from None
     Server(create_app(settings), settings).run(sockets)

@@ -16,6 +16,9 @@ from bridge.settings import Settings
 
 _log = structlog.get_logger("bridge.server")
 
+# What the kernel holds of a stream whose client doesn't read. It would grow to megabytes.
+_SEND_BUFFER_BYTES = 128 * 1024
+
 # What a stream that is cut needs to hand its verdict to a client that reads.
 _LAST_WORDS_SECONDS = 1
 
@@ -71,12 +74,14 @@ class Server(uvicorn.Server):
             cut.cancel()
 
 
-def bind(host: str, port: int) -> list[socket.socket]:
+def bind(host: str, port: int, *, write_timeout: int) -> list[socket.socket]:
     """Return a listening socket for each address of ``host``, all on the same port.
 
     Args:
         host: An address or a name.
         port: 0 takes a free port.
+        write_timeout: Seconds that a client may read nothing while there is something to read;
+            then the kernel ends the connection, where it can (Linux).
 
     Raises:
         CannotListenError: the name doesn't resolve, or an address is taken or not ours.
@@ -87,7 +92,9 @@ def bind(host: str, port: int) -> list[socket.socket]:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         ):
             chosen = port or (sockets[0].getsockname()[1] if sockets else 0)
-            sockets.append(socket.create_server((where[0], chosen), family=family, backlog=2048))
+            opened = socket.create_server((where[0], chosen), family=family, backlog=2048)
+            sockets.append(opened)
+            _bound_the_buffers(opened, write_timeout)
     except OSError as error:
         for opened in sockets:
             opened.close()
@@ -96,6 +103,14 @@ def bind(host: str, port: int) -> list[socket.socket]:
             "Set BRIDGE_HOST (--host) and BRIDGE_PORT (--port) to a free address."
         ) from error
     return sockets
+
+
+def _bound_the_buffers(listener: socket.socket, write_timeout: int) -> None:
+    # A connection has what its listener has.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # RFC 5482; tcp(7): also while the peer's window is closed.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, write_timeout * 1000)
 
 
 def _reason(error: OSError) -> str | None:

@@ -78,6 +78,12 @@ class Settings(BaseSettings):
         ge=0,
         description="Seconds of silence after which a stream sends a heartbeat; 0: never.",
     )
+    write_timeout: int = Field(
+        60,
+        ge=1,
+        le=86400,
+        description="Seconds that a client may read nothing while there is something to read.",
+    )
     shutdown_grace: int = Field(
         10, ge=0, description="Seconds that open streams may go on after SIGTERM or SIGINT."
     )

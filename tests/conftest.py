@@ -68,7 +68,7 @@ async def serving_bridge(settings: Settings) -> AsyncIterator[RunningBridge]:
     records: list[StreamRecord] = []
     app = create_app(settings, on_stream_end=records.append)
     server = bridge.server.Server(app, settings)
-    sockets = bridge.server.bind("127.0.0.1", 0)
+    sockets = bridge.server.bind("127.0.0.1", 0, write_timeout=settings.write_timeout)
     url = f"http://{bridge.server.address(sockets)}"
     serving = asyncio.create_task(server._serve(sockets))  # noqa: SLF001 - serve() takes the signals
     try:

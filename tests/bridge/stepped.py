@@ -22,6 +22,7 @@ class SteppedBackend(grpc.GenericRpcHandler):
 
     def __init__(self) -> None:
         self.address = ""
+        self.written = 0
         self.seconds_left: float | None = None
         self.health: Health | None = None
         self.asked_for: list[str] = []
@@ -47,6 +48,7 @@ class SteppedBackend(grpc.GenericRpcHandler):
         try:
             while isinstance(step := await self._steps.get(), bytes):
                 await context.write(step)
+                self.written += 1
             if step[0] is not grpc.StatusCode.OK:
                 await context.abort(*step)
         except asyncio.CancelledError:
