@@ -11,6 +11,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 
 from bridge import __version__, request_id, web
+from bridge.access.limits import BodyLimitMiddleware, StreamLimitMiddleware
 from bridge.http_errors import add_error_handlers
 from bridge.open_streams import OpenStreams
 from bridge.readiness import Readiness
@@ -45,7 +46,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        channel = connect(chosen.backend)
+        channel = connect(chosen.backend, max_message_bytes=chosen.max_message_bytes)
         app.state.bridge = BridgeState(chosen, channel, Readiness(channel), streams, on_stream_end)
         clock = asyncio.create_task(streams.keep_time())
         try:
@@ -65,6 +66,12 @@ def create_app(
         redoc_url=None,
     )
     app.state.streams = streams
+    app.add_middleware(
+        StreamLimitMiddleware,
+        total=chosen.max_streams,
+        per_client=chosen.max_streams_per_client,
+    )
+    app.add_middleware(BodyLimitMiddleware, max_bytes=chosen.max_body_bytes)
     app.add_middleware(RequestIdMiddleware)
     if chosen.cors_origins:
         app.add_middleware(

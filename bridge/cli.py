@@ -86,7 +86,7 @@ def serve(settings: Settings) -> None:
 
 async def check(settings: Settings) -> int:
     """Say whether the backend serves; return 0 if it does, else 1."""
-    channel = connect(settings.backend)
+    channel = connect(settings.backend, max_message_bytes=settings.max_message_bytes)
     try:
         obstacle = await ask(channel)
     finally:

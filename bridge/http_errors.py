@@ -62,9 +62,9 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
     for problem in problems:
         if problem["type"] == "json_invalid":
             reason, position = problem["ctx"]["error"], problem["loc"][-1]
-            return _answer(400, f"The body is not JSON: {reason}, at character {position}.")
+            return answer(400, f"The body is not JSON: {reason}, at character {position}.")
         if isinstance(problem.get("input"), bytes):
-            return _answer(415, "The body must be sent with 'Content-Type: application/json'.")
+            return answer(415, "The body must be sent with 'Content-Type: application/json'.")
     return _unprocessable(problems)
 
 
@@ -77,16 +77,16 @@ def _unprocessable(problems: Sequence[dict[str, Any]]) -> Response:
         for problem in problems
     ]
     message = "; ".join(f"{v.field or 'body'}: {v.description}" for v in violations)
-    return _answer(422, message, fields=[v.model_dump() for v in violations])
+    return answer(422, message, fields=[v.model_dump() for v in violations])
 
 
 async def _invalid_timeout(request: Request, error: Exception) -> Response:
-    return _answer(400, f"{error}.")
+    return answer(400, f"{error}.")
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _answer(error.status_code, error.detail, headers=error.headers)
+    return answer(error.status_code, error.detail, headers=error.headers)
 
 
 async def _rpc_error(request: Request, error: Exception) -> Response:
@@ -104,13 +104,14 @@ async def _unexpected(request: Request, error: Exception) -> Response:
     return response
 
 
-def _answer(
+def answer(
     http_status: int,
     message: str,
     *,
     fields: list[dict[str, str]] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
+    """Return a response of ``http_status`` whose body is an ``ErrorBody``."""
     status = _STATUS_OF_HTTP.get(http_status, Status.INVALID_ARGUMENT)
     content = Failure(message, status).as_json()
     return JSONResponse(

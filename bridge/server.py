@@ -44,6 +44,7 @@ class Server(uvicorn.Server):
                 log_level="warning",
                 lifespan="on",
                 server_header=False,
+                forwarded_allow_ips=settings.trusted_proxies,
                 timeout_graceful_shutdown=settings.shutdown_grace + _LAST_WORDS_SECONDS,
             )
         )

@@ -78,6 +78,26 @@ class Settings(BaseSettings):
         ge=0,
         description="Seconds of silence after which a stream sends a heartbeat; 0: never.",
     )
+    max_body_bytes: int = Field(
+        1 << 20, ge=1, description="The most bytes of a request's body; more are 413."
+    )
+    max_message_bytes: int = Field(
+        4 << 20,
+        ge=1,
+        le=(1 << 31) - 1,
+        description="The most bytes of a message of the backend; more are RESOURCE_EXHAUSTED.",
+    )
+    max_streams: int = Field(
+        10_000, ge=1, description="The most answers on their way at a time; more are 503."
+    )
+    max_streams_per_client: int = Field(
+        0, ge=0, description="The most of them for one client address; more are 429; 0: any number."
+    )
+    trusted_proxies: CommaSeparated = Field(
+        ["127.0.0.1"],
+        description="Addresses or networks of proxies whose X-Forwarded-For names the client, "
+        "separated by commas; * for any.",
+    )
     write_timeout: int = Field(
         60,
         ge=1,

@@ -36,12 +36,17 @@ _NOT_FROM_THE_SERVER = re.compile(
 )
 
 
-def connect(target: str) -> Channel:
-    """Return a channel to the backend at ``target``, ``host:port``.
+def connect(target: str, *, max_message_bytes: int) -> Channel:
+    """Return a channel to a backend, which connects with the first RPC.
 
-    Connects with the first RPC. Must be called on the running event loop.
+    Must be called on the running event loop.
+
+    Args:
+        target: Where the backend listens, ``host:port``.
+        max_message_bytes: A larger message of the backend ends its RPC with RESOURCE_EXHAUSTED.
     """
-    return GrpcioChannel(aio.insecure_channel(target, options=_OPTIONS))
+    options = [*_OPTIONS, ("grpc.max_receive_message_length", max_message_bytes)]
+    return GrpcioChannel(aio.insecure_channel(target, options=options))
 
 
 class GrpcioChannel:
@@ -125,4 +130,6 @@ def _translate(error: aio.AioRpcError | DecodeError) -> RpcError:
     trailers = tuple(error.trailing_metadata() or ())
     if error.code() is grpc.StatusCode.UNAVAILABLE and _NOT_FROM_THE_SERVER.search(details):
         return RpcError(status, trailers=trailers, cause=details)
+    if status is Status.RESOURCE_EXHAUSTED and "CLIENT: Received message larger than" in details:
+        return RpcError(status, "A message of the backend is too large.", trailers, details)
     return RpcError(status, details, trailers)

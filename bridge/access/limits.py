@@ -1,0 +1,98 @@
+"""How large a body may be, and how many requests that stream may be open."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bridge.http_errors import answer
+
+RETRY_AFTER_SECONDS = 1
+
+# How many times its limit a body may be, for its client to be sure of an answer.
+_THROWN_AWAY = 16
+
+
+class BodyLimitMiddleware:
+    """Refuses a body of more than ``max_bytes``, with 413.
+
+    Some more of it is read and thrown away: a client that still writes when the connection is
+    closed never sees the answer (RFC 9112, section 9.6).
+    """
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        received = 0
+
+        async def receive_within_the_limit() -> Message:
+            nonlocal received
+            event = await receive()
+            received += len(event.get("body", b""))
+            if received > self._max_bytes:
+                await self._throw_away_the_rest(event, receive)
+                message = f"The body is larger than {self._max_bytes} bytes."
+                raise HTTPException(413, message, {"connection": "close"})
+            return event
+
+        await self._app(scope, receive_within_the_limit, send)
+
+    async def _throw_away_the_rest(self, event: Message, receive: Receive) -> None:
+        left = _THROWN_AWAY * self._max_bytes
+        while event.get("more_body") and left > 0:
+            event = await receive()
+            left -= len(event.get("body", b""))
+
+
+class StreamLimitMiddleware:
+    """Refuses a request that would stream while as many are open as may be.
+
+    It does so before a byte of the body is read, so that a refusal costs little. A request
+    counts from then to the end of its answer.
+
+    Args:
+        app: The application.
+        total: The most open requests.
+        per_client: The most open requests of one client address; 0 for any number.
+    """
+
+    def __init__(self, app: ASGIApp, *, total: int, per_client: int) -> None:
+        self._app = app
+        self._total = total
+        self._per_client = per_client
+        self._open: Counter[str] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        client = (scope.get("client") or ("",))[0]
+        refusal = self._refusal(client)
+        if refusal is not None:
+            status, message = refusal
+            headers = {"retry-after": str(RETRY_AFTER_SECONDS), "connection": "close"}
+            await answer(status, message, headers=headers)(scope, receive, send)
+            return
+        self._open[client] += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._open[client] -= 1
+            if not self._open[client]:
+                del self._open[client]
+
+    def _refusal(self, client: str) -> tuple[int, str] | None:
+        if self._open.total() >= self._total:
+            return 503, "Too many streams are open. Try again in a moment."
+        if self._per_client and self._open[client] >= self._per_client:
+            return 429, f"You have {self._per_client} streams open, which is the limit."
+        return None
