@@ -45,12 +45,12 @@ class Deadlines:
             started: When the RPC started.
             last_message: When its last message came; None before the first.
         """
-        if now - started >= self.total:
+        if now >= started + self.total:
             return self.total_passed()
         if last_message is None:
-            if now - started >= self.first_message:
+            if now >= started + self.first_message:
                 return _exceeded(f"No message came within {self.first_message:g} s.")
-        elif now - last_message >= self.between_messages:
+        elif now >= last_message + self.between_messages:
             return _exceeded(f"No message came for {self.between_messages:g} s.")
         return None
 

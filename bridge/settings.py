@@ -73,6 +73,13 @@ class Settings(BaseSettings):
     message_deadline: float = Field(
         60, gt=0, le=86400, description="Seconds from one message of an answer to the next."
     )
+    retries: int = Field(
+        2,
+        ge=0,
+        le=10,
+        description="How many times an RPC that is UNAVAILABLE before its first message is tried "
+        "again.",
+    )
     heartbeat: float = Field(
         15,
         ge=0,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from bridge.open_streams import OpenStreams
 from bridge.readiness import Readiness
+from bridge.retry import RetryBudget
 from bridge.settings import Settings
 from bridge.telemetry.record import StreamHook
 from bridge.upstream import Channel
@@ -23,6 +24,7 @@ class BridgeState:
     readiness: Readiness
     streams: OpenStreams
     hook: StreamHook | None
+    retry_budget: RetryBudget = field(default_factory=RetryBudget)
 
 
 def _state(request: Request) -> BridgeState:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from contextlib import suppress
+from typing import Protocol
 
 import orjson
 import structlog
@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from bridge.deadlines import Deadlines
 from bridge.dialects import Dialect
 from bridge.failure import Failure, describe
+from bridge.retry import pause_before_retry
 from bridge.state import BridgeState
 from bridge.status import Status
 from bridge.telemetry.record import StreamAccount, publish
@@ -26,6 +27,15 @@ from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 _log = structlog.get_logger("bridge.stream")
 
 CompletionCall = Call[StreamCompletionResponse]
+
+
+class OpenCall(Protocol):
+    """Starts the RPC of a stream."""
+
+    def __call__(self, *, deadline: float) -> CompletionCall:
+        """Start it, with ``deadline`` seconds."""
+        ...
+
 
 _PREFERENCE_APPLIED = (b"preference-applied", b"status")
 
@@ -49,7 +59,7 @@ class CallResponse(Response, ABC):
     def __init__(
         self,
         state: BridgeState,
-        open_call: Callable[[], CompletionCall],
+        open_call: OpenCall,
         dialect: Dialect,
         account: StreamAccount,
         deadlines: Deadlines,
@@ -62,6 +72,7 @@ class CallResponse(Response, ABC):
         self._deadlines = deadlines
         self._ending = Ending()
         self._call: CompletionCall | None = None
+        self._pause: asyncio.Event | None = None
         self._delivering = False
         self._seen_messages = 0
         self._last_message: float | None = None
@@ -115,20 +126,52 @@ class CallResponse(Response, ABC):
             await self._end()
 
     async def _pump(self) -> None:
-        self._call = call = self._open_call()
-        if not self._ending.open:
-            call.cancel()
+        self._state.retry_budget.add_call()
+        self._open()
         await self._begin()
-        async for message in call:
+        while True:
+            try:
+                await self._deliver_all()
+            except RpcError as error:
+                if not await self._pause_before_retry(error):
+                    raise
+                self._account.retries += 1
+                self._open()
+            else:
+                return
+
+    def _open(self) -> None:
+        self._call = self._open_call(deadline=self._seconds_left())
+        if not self._ending.open:
+            self._call.cancel()
+
+    async def _deliver_all(self) -> None:
+        assert self._call is not None
+        async for message in self._call:
             self._delivering = True
             await self._deliver(message)
             self._delivering = False
             self._account.add(message)
 
+    async def _pause_before_retry(self, error: RpcError) -> bool:
+        """Return True, after the pause that it takes, if the RPC is to be tried again."""
+        attempt = self._account.retries
+        if self._account.messages or attempt >= self._state.settings.retries:
+            return False
+        pause = pause_before_retry(error, attempt)
+        if pause is None or pause >= self._seconds_left() or not self._state.retry_budget.take():
+            return False
+        self._pause = asyncio.Event()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._pause.wait(), pause)
+        return self._ending.open
+
+    def _seconds_left(self) -> float:
+        return self._deadlines.total - (time.monotonic() - self._account.started)
+
     def _name_the_limit(self, error: RpcError) -> RpcError:
         # The RPC's own deadline is our total, and the transport is the first to notice.
-        elapsed = time.monotonic() - self._account.started
-        if error.status is Status.DEADLINE_EXCEEDED and elapsed + 1e-2 >= self._deadlines.total:
+        if error.status is Status.DEADLINE_EXCEEDED and self._seconds_left() < 1e-2:
             return self._deadlines.total_passed()
         return error
 
@@ -138,8 +181,12 @@ class CallResponse(Response, ABC):
         self._decide(Verdict(Outcome.LEFT))
 
     def _decide(self, verdict: Verdict) -> None:
-        if self._ending.decide(verdict) and self._call is not None:
+        if not self._ending.decide(verdict):
+            return
+        if self._call is not None:
             self._call.cancel()
+        if self._pause is not None:
+            self._pause.set()
 
     async def _end(self) -> None:
         verdict = self._ending.tell()
@@ -204,7 +251,7 @@ class StreamResponse(CallResponse):
     def __init__(
         self,
         state: BridgeState,
-        open_call: Callable[[], CompletionCall],
+        open_call: OpenCall,
         dialect: Dialect,
         account: StreamAccount,
         deadlines: Deadlines,

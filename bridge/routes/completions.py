@@ -104,7 +104,6 @@ async def complete(
         STREAM_COMPLETION,
         body.to_rpc(),
         [(HEADER, request_id)],
-        deadline=deadlines.total,
     )
     account = StreamAccount(
         request_id, body.model or "", keep_text=state.hook is not None or not body.stream

@@ -37,6 +37,7 @@ class StreamRecord:
         characters: The length of the text that was handed to it, in code points.
         finish_reason: Why the model stopped, if it said so.
         usage: The tokens, if the backend told them.
+        retries: How many times the RPC was tried again before its first message.
         first_message_seconds: From the start of the RPC to its first message; None without one.
         duration_seconds: From the start of the RPC to the end of the answer.
         text: The whole text that was sent; empty unless somebody has asked for it.
@@ -51,6 +52,7 @@ class StreamRecord:
     characters: int
     finish_reason: str | None
     usage: Usage | None
+    retries: int
     first_message_seconds: float | None
     duration_seconds: float
     text: str = field(repr=False)
@@ -76,6 +78,7 @@ class StreamAccount:
     characters: int = 0
     finish_reason: str | None = None
     usage: Usage | None = None
+    retries: int = 0
     started: float = field(default_factory=time.monotonic)
     _first_message: float | None = None
     _texts: list[str] = field(default_factory=list)
@@ -113,6 +116,7 @@ class StreamAccount:
             characters=self.characters,
             finish_reason=self.finish_reason,
             usage=self.usage,
+            retries=self.retries,
             first_message_seconds=None if first is None else first - self.started,
             duration_seconds=time.monotonic() - self.started,
             text=self.text(),

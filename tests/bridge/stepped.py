@@ -23,6 +23,8 @@ class SteppedBackend(grpc.GenericRpcHandler):
     def __init__(self) -> None:
         self.address = ""
         self.written = 0
+        self.ended = 0
+        self.trailers: tuple[tuple[str, str | bytes], ...] = ()
         self.seconds_left: float | None = None
         self.health: Health | None = None
         self.asked_for: list[str] = []
@@ -50,13 +52,15 @@ class SteppedBackend(grpc.GenericRpcHandler):
                 await context.write(step)
                 self.written += 1
             if step[0] is not grpc.StatusCode.OK:
-                await context.abort(*step)
+                await context.abort(*step, trailing_metadata=self.trailers)
         except asyncio.CancelledError:
             self._cancelled.set()
             raise
         except aio.InternalError:
             # The client has left while a message was being written.
             self._cancelled.set()
+        finally:
+            self.ended += 1
 
     async def _check(self, request: bytes, context: aio.ServicerContext[bytes, bytes]) -> bytes:
         if isinstance(self.health, grpc.StatusCode):

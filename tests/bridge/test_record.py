@@ -77,6 +77,7 @@ async def test_each_stream_is_one_log_line_without_its_text() -> None:
         "characters": 7,
         "finish_reason": None,
         "usage": None,
+        "retries": 0,
     }
     assert not any("private" in str(record) for record in bridge.records)
     assert bridge.other_output == []

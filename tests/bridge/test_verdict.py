@@ -106,13 +106,16 @@ class Run:
         self.account = StreamAccount("the-request", "", keep_text=True)
         self.stream = StreamResponse(
             self.state,
-            lambda: self.call,
+            self.open_call,
             PlainDialect(comments=True),
             self.account,
             DEADLINES,
             prefer_status=False,
         )
         self.now = self.account.started
+
+    def open_call(self, *, deadline: float) -> Call:
+        return self.call
 
     async def send(self, message: Message) -> None:
         if self.finished_body:
