@@ -16,46 +16,38 @@ ENV UV_COMPILE_BYTECODE=1 \
     UV_PROJECT_ENVIRONMENT=/opt/venv \
     UV_PYTHON=/usr/local/bin/python \
     UV_PYTHON_DOWNLOADS=never
-RUN python -m venv /opt/uv && /opt/uv/bin/pip install --no-cache-dir "uv==$UV_VERSION"
-WORKDIR /src
-COPY pyproject.toml uv.lock ./
-RUN /opt/uv/bin/uv sync --locked --no-default-groups --no-install-project
+COPY pyproject.toml uv.lock /src/
+RUN python -m venv /opt/uv \
+    && /opt/uv/bin/pip install --no-cache-dir "uv==$UV_VERSION" \
+    && /opt/uv/bin/uv sync --project /src --locked --no-default-groups --no-install-project
 
 # What the backend depends on besides: the engine of the local model, and its weights.
 FROM bridge-venv AS backend-venv
-RUN /opt/uv/bin/uv sync --locked --no-default-groups --no-install-project \
+RUN /opt/uv/bin/uv sync --project /src --locked --no-default-groups --no-install-project \
     --extra local --group weights
 
 # Our own code, apart from the environment: a layer of some kilobytes, with the schema's
 # generated code.
 FROM bridge-venv AS app
-COPY . .
-RUN /opt/uv/bin/uv pip install --python /opt/venv/bin/python --target /opt/app --no-deps .
+COPY . /src/
+RUN /opt/uv/bin/uv pip install --python /opt/venv/bin/python --target /opt/app --no-deps /src \
+    && cp /src/scripts/healthcheck.py /opt/app/bin/healthcheck
 
-FROM base AS runtime
-RUN groupadd --system --gid 10001 app \
-    && useradd --system --uid 10001 --gid app --no-log-init --home-dir /nonexistent app
-COPY scripts/healthcheck.py /usr/local/bin/healthcheck
-WORKDIR /
-
-FROM runtime AS bridge
+# The user has no name and needs none.
+FROM base AS bridge
 COPY --from=bridge-venv /opt/venv /opt/venv
 COPY --from=app /opt/app /opt/app
+USER 10001:10001
 ENV BRIDGE_HOST=0.0.0.0
 EXPOSE 8000
 HEALTHCHECK --interval=5s --timeout=4s --start-period=30s CMD ["healthcheck", "bridge"]
-USER 10001:10001
 CMD ["bridge", "serve"]
 
-FROM runtime AS backend
-# The engine of the local model is linked against it.
-RUN apt-get update -qq \
-    && apt-get install -y -qq --no-install-recommends libgomp1 \
-    && apt-get clean && rm -rf /var/lib/apt/lists/*
+FROM base AS backend
 COPY --from=backend-venv /opt/venv /opt/venv
 COPY --from=app /opt/app /opt/app
+USER 10001:10001
 ENV BACKEND_HOST=0.0.0.0
 EXPOSE 50051
 HEALTHCHECK --interval=5s --timeout=4s --start-period=30s CMD ["healthcheck", "backend"]
-USER 10001:10001
 CMD ["backend", "serve"]

@@ -1,14 +1,13 @@
 """The backend away at start, killed in mid-stream, and back again, with one bridge all the time."""
 
 import asyncio
-import socket
 from collections.abc import Callable
 
 import httpx
 
 from bridge.settings import Settings
 from bridge.verdict import Outcome
-from tests.conftest import DONE, RunningBridge, ask, eventually, script, serving_bridge
+from tests.conftest import DONE, RunningBridge, ask, eventually, free_port, script, serving_bridge
 from tests.processes import server_process
 
 PATH = "/v1/chat/completions"
@@ -16,13 +15,6 @@ AWAY = (
     b'data: {"error":"The backend is not available.","code":"UNAVAILABLE","retryable":true}\n\n'
     + DONE
 )
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        assert isinstance(port, int)
-        return port
 
 
 async def until_ready(http: httpx.AsyncClient, ready: bool) -> httpx.Response:

@@ -10,7 +10,6 @@ from playwright.async_api import expect
 
 import backend.server
 import backend.settings
-from bridge.server import bind
 from bridge.settings import Settings
 from bridge.status import Status
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
@@ -18,18 +17,11 @@ from tests.bridge.stepped import serving_stepped
 from tests.browser.chat import Chat
 from tests.browser.conftest import OpenChat
 from tests.browser.test_conversation import is_completion
-from tests.conftest import serving_bridge
+from tests.conftest import free_port, serving_bridge
 from tests.processes import server_process
 
 AGAIN = "Trying again may help."
 NO_USE = "The same request would fail again: change the question or the settings first."
-
-
-def free_port() -> int:
-    (listening,) = bind("127.0.0.1", 0)
-    port: int = listening.getsockname()[1]
-    listening.close()
-    return port
 
 
 @pytest.mark.parametrize("messages", [0, 1, 5])
