@@ -266,21 +266,6 @@ async def test_the_next_message_is_sent_only_after_the_client_has_read_the_last_
         assert await anext(chunks) == DONE
 
 
-async def test_at_a_steady_pace_each_frame_is_read_within_its_interval(
-    http: httpx.AsyncClient,
-) -> None:
-    clock = asyncio.get_running_loop().time
-    request = ask(script(chunks=["a", "b", "c", "d", "e"], interval_ms=200, finish_reason=None))
-    arrived: list[tuple[float, bytes]] = []
-    async with http.stream("POST", PATHS[0], json=request) as response:
-        async for chunk in response.aiter_raw():
-            arrived.append((clock(), chunk))
-    frames = [chunk for _, chunk in arrived if chunk != DONE]
-    assert frames == [b'data: {"content":"%c"}\n\n' % letter for letter in b"abcde"]
-    start = arrived[0][0]
-    assert all(at - start < 0.2 * (k + 1) for k, (at, _) in enumerate(arrived[:5]))
-
-
 async def test_the_ending_waits_for_the_status(stepped: SteppedBackend) -> None:
     """A backend that says "stop" and then fails has not finished."""
     async with (

@@ -1,5 +1,6 @@
 """Deadlines and heartbeats, on the wire."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -47,34 +48,34 @@ async def body_of(
 async def test_an_answer_that_takes_too_long_ends_and_says_so(
     stepped: SteppedBackend, texts: int
 ) -> None:
-    body = await body_of(stepped, texts, {"deadline": 0.5}, {})
-    assert body == TEXT * texts + exceeded("The answer took longer than 0.5 s.")
+    body = await body_of(stepped, texts, {"deadline": 2}, {})
+    assert body == TEXT * texts + exceeded("The answer took longer than 2 s.")
 
 
 async def test_a_first_message_that_is_late_ends_the_stream(stepped: SteppedBackend) -> None:
-    body = await body_of(stepped, 0, {"first_message_deadline": 0.5}, {})
-    assert body == exceeded("No message came within 0.5 s.")
+    body = await body_of(stepped, 0, {"first_message_deadline": 1}, {})
+    assert body == exceeded("No message came within 1 s.")
 
 
 async def test_a_backend_that_falls_silent_ends_the_stream(stepped: SteppedBackend) -> None:
-    limits = {"message_deadline": 0.5, "first_message_deadline": 0.1}
+    limits = {"message_deadline": 2, "first_message_deadline": 2}
     body = await body_of(stepped, 2, limits, {})
-    assert body == TEXT * 2 + exceeded("No message came for 0.5 s.")
+    assert body == TEXT * 2 + exceeded("No message came for 2 s.")
 
 
-@pytest.mark.parametrize("header", [("x-request-timeout", "0.5"), ("grpc-timeout", "500m")])
+@pytest.mark.parametrize("header", [("x-request-timeout", "2.0"), ("grpc-timeout", "2000m")])
 async def test_a_client_can_shorten_the_deadline(
     stepped: SteppedBackend, header: tuple[str, str]
 ) -> None:
     body = await body_of(stepped, 1, {}, dict([header]))
-    assert body == TEXT + exceeded("The answer took longer than 0.5 s.")
+    assert body == TEXT + exceeded("The answer took longer than 2 s.")
     assert stepped.seconds_left is not None
-    assert stepped.seconds_left <= 0.5
+    assert stepped.seconds_left <= 2
 
 
 async def test_a_client_can_t_lengthen_the_deadline(stepped: SteppedBackend) -> None:
-    body = await body_of(stepped, 1, {"deadline": 0.5}, {"x-request-timeout": "1000"})
-    assert body == TEXT + exceeded("The answer took longer than 0.5 s.")
+    body = await body_of(stepped, 1, {"deadline": 2}, {"x-request-timeout": "1000"})
+    assert body == TEXT + exceeded("The answer took longer than 2 s.")
 
 
 async def test_the_backend_has_the_total_as_its_deadline(stepped: SteppedBackend) -> None:
@@ -105,13 +106,23 @@ async def test_a_timeout_that_can_t_be_read_is_400(
 
 async def test_without_a_stream_a_deadline_is_504(stepped: SteppedBackend) -> None:
     async with (
-        serving_bridge(Settings(backend=stepped.address, message_deadline=0.5)) as running,
+        serving_bridge(Settings(backend=stepped.address, message_deadline=1)) as running,
         httpx.AsyncClient(base_url=running.url, timeout=20) as http,
     ):
         await stepped.send(StreamCompletionResponse(text="a"))
         response = await http.post(PATH, json=ask("hello", stream=False))
     assert response.status_code == 504
-    assert response.json()["error"] == "No message came for 0.5 s."
+    assert response.json()["error"] == "No message came for 1 s."
+
+
+async def frames_of(response: httpx.Response) -> AsyncIterator[bytes]:
+    """Iterate over the frames of a stream, however the network cuts it."""
+    rest = b""
+    async for chunk in response.aiter_raw():
+        *frames, rest = (rest + chunk).split(b"\n\n")
+        for frame in frames:
+            yield frame + b"\n\n"
+    assert rest == b""
 
 
 @pytest.mark.parametrize(
@@ -131,15 +142,17 @@ async def test_a_silent_stream_shows_that_it_lives(
         httpx.AsyncClient(base_url=running.url, timeout=20) as http,
         http.stream("POST", PATH, json=ask("hello"), headers={"accept": accept}) as response,
     ):
-        chunks = response.aiter_raw()
-        assert [await anext(chunks) for _ in range(2)] == [beat] * 2
+        frames = frames_of(response)
+        assert [await anext(frames) for _ in range(2)] == [beat] * 2
         await stepped.send(StreamCompletionResponse(text="a"))
-        assert await anext(chunks) == TEXT
-        assert [await anext(chunks) for _ in range(2)] == [beat] * 2
+        while (frame := await anext(frames)) == beat:
+            pass
+        assert frame == TEXT
+        assert [await anext(frames) for _ in range(2)] == [beat] * 2
         await stepped.end()
-        rest = b"".join([chunk async for chunk in chunks])
-    assert rest.endswith(DONE)
-    assert rest.removesuffix(DONE) in (b"", beat)
+        rest = [frame async for frame in frames]
+    assert rest[-1] == DONE
+    assert set(rest[:-1]) <= {beat}
 
 
 async def test_without_heartbeats_a_silent_stream_is_silent(stepped: SteppedBackend) -> None:
