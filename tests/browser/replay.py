@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -32,11 +32,11 @@ async def capture(url: str, body: object) -> bytes:
     payload = json.dumps(body).encode()
     reader, writer = await asyncio.open_connection(target.host, target.port)
     writer.write(
-        b"POST /v1/chat/completions HTTP/1.1\r\nhost: bridge\r\nconnection: close\r\n"
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: bridge\r\n"
         b"content-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(payload), payload)
     )
     try:
-        return await reader.read()
+        return await reader.readuntil(b"\r\n0\r\n\r\n")
     finally:
         writer.close()
         await writer.wait_closed()
@@ -78,24 +78,27 @@ class Replay:
         self._read: dict[str, asyncio.Event] = {}
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one request, and close the connection."""
-        try:
-            head = (await reader.readuntil(END_OF_HEAD)).decode()
-            method, target, _ = head.split(" ", 2)
-            url = urlsplit(target)
-            if method == "POST":
-                length = int(head.lower().partition("content-length: ")[2].partition("\r\n")[0])
-                await reader.readexactly(length)
-                await self._replay(url.query, writer)
-            elif url.path == "/read":
-                self._has_been_read(url.query).set()
-                writer.write(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n")
-            else:
-                self._file(url.path, writer)
-            await writer.drain()
-        finally:
-            writer.close()
-            await writer.wait_closed()
+        """Serve the requests of one connection."""
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while not writer.is_closing():
+                await self._request((await reader.readuntil(END_OF_HEAD)).decode(), reader, writer)
+        writer.close()
+
+    async def _request(
+        self, head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        method, target, _ = head.split(" ", 2)
+        url = urlsplit(target)
+        if method == "POST":
+            length = int(head.lower().partition("content-length: ")[2].partition("\r\n")[0])
+            await reader.readexactly(length)
+            await self._replay(url.query, writer)
+        elif url.path == "/read":
+            self._has_been_read(url.query).set()
+            writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        else:
+            self._file(url.path, writer)
+        await writer.drain()
 
     def _has_been_read(self, query: str) -> asyncio.Event:
         return self._read.setdefault(query, asyncio.Event())
@@ -110,13 +113,15 @@ class Replay:
                 async with asyncio.timeout(10):
                     await self._has_been_read(query).wait()
             writer.write(rest)
+        else:
+            writer.close()
 
     def _file(self, path: str, writer: asyncio.StreamWriter) -> None:
         media_type, file = FILES.get(path, (b"text/plain", None))
         text = file.read_bytes() if file else b""
         writer.write(
-            b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\nconnection: close\r\n\r\n%s"
-            % (media_type, text)
+            b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\ncontent-length: %d\r\n\r\n%s"
+            % (media_type, len(text), text)
         )
 
 

@@ -45,6 +45,7 @@ async def test_screenshots(
             pictures.add(await chat.page.screenshot(path=path, animations="disabled"))
         assert len(pictures) == len(SCHEMES)
 
+    await expect(chat.model).to_be_enabled()
     await take("1-empty")
     await chat.answered("Why is the sky blue?")
     await take("2-answer")
