@@ -15,13 +15,13 @@ from bridge.status import Status
 from bridge.upstream.call import Call, Channel, Metadata, Method, Request, Response, RpcError
 
 # The core waits up to two minutes before it tries a lost backend again: far longer than
-# people wait for a page. And it widens the window of a fast connection to megabytes, all of which
-# a client that doesn't read would make us hold; 64 KB a stream carry a megabyte a second at
-# 60 ms to the backend.
+# people wait for a page. The least pause stays as it is, since the core also takes it for the
+# time in which a connection has to be made.
+# And the core widens the window of a fast connection to megabytes, all of which a client that
+# doesn't read would make us hold; 64 KB a stream carry a megabyte a second at 60 ms to the backend.
 _OPTIONS = [
     ("grpc.http2.bdp_probe", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
 ]
 
