@@ -44,6 +44,10 @@ HEALTHCHECK --interval=5s --timeout=4s --start-period=30s CMD ["healthcheck", "b
 CMD ["bridge", "serve"]
 
 FROM base AS backend
+# The engine of the local model is linked against libgomp, which the base image lacks.
+RUN apt-get update -qq \
+    && apt-get install -y -qq --no-install-recommends libgomp1 \
+    && apt-get clean && rm -rf /var/lib/apt/lists/*
 COPY --from=backend-venv /opt/venv /opt/venv
 COPY --from=app /opt/app /opt/app
 USER 10001:10001

@@ -187,7 +187,13 @@ def _find(settings: Settings) -> Path:
 def _load(settings: Settings, path: Path) -> tuple[xllamacpp.Server, int]:
     if settings.weights is None:
         weights.verify(path)
-    import xllamacpp
+    try:
+        import xllamacpp
+    except ImportError as error:
+        raise ConfigurationError(
+            f"The model {settings.local_model} needs xllamacpp, which can't be loaded: {error}. "
+            "On Debian, libgomp.so.1 is in the package libgomp1."
+        ) from error
 
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(path)

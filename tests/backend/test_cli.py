@@ -119,3 +119,13 @@ async def test_the_log_can_be_text() -> None:
         while not any("listening" in line for line in process.other_output):
             await asyncio.sleep(0.01)
         assert await process.stop() == 0
+
+
+async def test_a_library_that_can_t_be_loaded_is_told(tmp_path: Path) -> None:
+    (tmp_path / "xllamacpp.py").write_text("raise ImportError('libgomp.so.1: cannot open')")
+    status, _, err = await run("serve", "--port", "0", env={"PYTHONPATH": str(tmp_path)})
+    assert status == 2
+    assert err == (
+        "The model smollm2-135m-instruct needs xllamacpp, which can't be loaded: libgomp.so.1: "
+        "cannot open. On Debian, libgomp.so.1 is in the package libgomp1.\n"
+    )
