@@ -80,6 +80,7 @@ class Server:
         Args:
             grace: Seconds that open calls may go on; then they end with UNAVAILABLE.
         """
+        self._service.refuse_calls()
         await self._health.enter_graceful_shutdown()
         stopped = asyncio.create_task(self._server.stop(grace + 3 * FLUSH))
         try:

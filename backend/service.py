@@ -51,7 +51,7 @@ class CompletionService(completion_pb2_grpc.CompletionServiceServicer):
         self._open: set[asyncio.Timeout] = set()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._ended = False
+        self._closed = False
 
     @property
     def open_calls(self) -> int:
@@ -62,9 +62,13 @@ class CompletionService(completion_pb2_grpc.CompletionServiceServicer):
         """Wait until no call is open."""
         await self._idle.wait()
 
+    def refuse_calls(self) -> None:
+        """Answer the calls to come with UNAVAILABLE."""
+        self._closed = True
+
     def end_calls(self) -> None:
         """End all open calls, and those to come, with UNAVAILABLE."""
-        self._ended = True
+        self.refuse_calls()
         now = asyncio.get_running_loop().time()
         for limit in self._open:
             if not limit.expired():
@@ -122,7 +126,7 @@ class CompletionService(completion_pb2_grpc.CompletionServiceServicer):
         self._open.add(limit)
         self._idle.clear()
         try:
-            if self._ended:
+            if self._closed:
                 raise RpcError(grpc.StatusCode.UNAVAILABLE, SHUTTING_DOWN)
             async with limit:
                 await self._answer(request, context, record)

@@ -72,7 +72,9 @@ async def test_an_open_call_may_end_within_the_grace_period_but_no_new_one_begin
         shutting_down = asyncio.create_task(server.shut_down(grace=60))
         assert (await watch.read()).status == NOT_SERVING
         refused = await client.ask(asking("hello"))
-        assert refused.code is grpc.StatusCode.UNAVAILABLE
+        # The service says UNAVAILABLE. The C core cancels what comes in while it closes.
+        assert refused.code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+        assert refused.text == ""
         answer = await read(call)
         assert answer.text == "a" * 9
         assert answer.code is grpc.StatusCode.OK
