@@ -1,4 +1,4 @@
-"""Runs a server of ours as a process of its own, and reads what it logs."""
+"""Runs the commands of ours as processes of their own, and reads what they log."""
 
 from __future__ import annotations
 
@@ -98,3 +98,28 @@ async def server_process(
         if process.returncode is None:
             process.kill()
         await server.wait()
+
+
+async def run_command(
+    module: str, *arguments: str, env: Mapping[str, str] | None = None
+) -> tuple[int, str, str]:
+    """Run ``python -m module arguments`` to its end.
+
+    Args:
+        module: ``bridge`` or ``backend``.
+        arguments: What stands after it.
+        env: All variables of the process; those of this one if None.
+
+    Returns:
+        The exit status, and what was written to stdout and to stderr.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module, *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=env,
+    )
+    async with asyncio.timeout(30):
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()

@@ -2,29 +2,18 @@
 
 import asyncio
 import socket
-import sys
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from backend.settings import Settings
-from tests.processes import server_process
+from tests.processes import run_command, server_process
 
 KEY = "sk-this-is-secret"
 
 
-async def run(*arguments: str, env: Mapping[str, str] | None = None) -> tuple[int, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "backend", *arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=env,
-    )
-    async with asyncio.timeout(30):
-        out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
+run = partial(run_command, "backend")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], []])
