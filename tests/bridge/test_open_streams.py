@@ -1,4 +1,10 @@
+import asyncio
+
+import pytest
+from structlog.testing import capture_logs
+
 from bridge.open_streams import OpenStreams
+from tests.conftest import eventually
 
 
 class Stream:
@@ -30,3 +36,22 @@ def test_a_stream_that_comes_too_late_is_cut_at_once() -> None:
     late = Stream()
     streams.add(late)
     assert late.cuts == 1
+
+
+@pytest.mark.logs_errors
+async def test_a_tick_that_fails_cuts_its_stream_and_no_other() -> None:
+    class Failing(Stream):
+        def tick(self, now: float) -> None:
+            raise ZeroDivisionError
+
+    streams = OpenStreams()
+    failing, other = Failing(), Stream()
+    streams.add(failing)
+    streams.add(other)
+    clock = asyncio.create_task(streams.keep_time())
+    with capture_logs() as logged:
+        await eventually(lambda: len(other.ticks) > 1)
+    clock.cancel()
+    assert failing.cuts > 0
+    assert other.cuts == 0
+    assert {line["event"] for line in logged} == {"a tick of a stream failed"}
