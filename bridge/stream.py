@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Protocol
 
-import orjson
 import structlog
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from bridge.deadlines import Deadlines
@@ -37,7 +37,7 @@ class OpenCall(Protocol):
         ...
 
 
-_PREFERENCE_APPLIED = (b"preference-applied", b"status")
+_PREFERENCE_APPLIED = {"preference-applied": "status"}
 
 _SHUTTING_DOWN = RpcError(Status.UNAVAILABLE, "The server is shutting down.")
 
@@ -79,7 +79,7 @@ class CallResponse(Response, ABC):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the RPC and answer the request."""
-        self._send = send
+        self._scope, self._receive, self._send = scope, receive, send
         watcher = asyncio.create_task(self._watch(receive))
         self._state.streams.add(self)
         try:
@@ -220,20 +220,10 @@ class CallResponse(Response, ABC):
     async def _fail(self, failure: Failure) -> None:
         """Send the ending of a stream that failed."""
 
-    async def _send_json(self, status: int, payload: object, *headers: tuple[bytes, bytes]) -> None:
-        body = orjson.dumps(payload)
-        await self._send(
-            {
-                "type": "http.response.start",
-                "status": status,
-                "headers": [
-                    (b"content-type", b"application/json"),
-                    (b"content-length", str(len(body)).encode()),
-                    *headers,
-                ],
-            }
-        )
-        await self._send({"type": "http.response.body", "body": body})
+    async def _send_json(
+        self, status: int, payload: object, headers: Mapping[str, str] | None = None
+    ) -> None:
+        await JSONResponse(payload, status, headers)(self._scope, self._receive, self._send)
 
 
 class StreamResponse(CallResponse):
@@ -261,7 +251,7 @@ class StreamResponse(CallResponse):
         super().__init__(state, open_call, dialect, account, deadlines)
         self._prefer_status = prefer_status
         self._started = False
-        self._last_frame = account.started
+        self._last_beat = account.started
         self._beat: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -274,12 +264,11 @@ class StreamResponse(CallResponse):
 
     def tick(self, now: float) -> None:
         """See whether a limit has passed, or a heartbeat is due, at ``now``."""
-        if self._account.messages != self._seen_messages or self._delivering:
-            self._last_frame = now
         super().tick(now)
         every = self._state.settings.heartbeat
-        if every and self._started and now - self._last_frame >= every:
-            self._last_frame = now
+        last_frame = max(self._last_message or 0, self._last_beat)
+        if every and self._started and now - last_frame >= every:
+            self._last_beat = now
             self._beat = asyncio.create_task(self._send_heartbeat())
 
     async def _send_heartbeat(self) -> None:
@@ -307,7 +296,7 @@ class StreamResponse(CallResponse):
             (b"x-accel-buffering", b"no"),
         ]
         if self._prefer_status:
-            headers.append(_PREFERENCE_APPLIED)
+            headers.append((b"preference-applied", b"status"))
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 
     async def _deliver(self, message: StreamCompletionResponse) -> None:

@@ -22,6 +22,10 @@ from bridge.settings import Settings
 from bridge.telemetry.record import StreamRecord
 
 DONE = b"data: [DONE]\n\n"
+CUT = (
+    b'data: {"error":"The server is shutting down.","code":"UNAVAILABLE","retryable":true}\n\n'
+    + DONE
+)
 
 
 async def eventually(holds: Callable[[], bool], seconds: float = 5) -> None:

@@ -15,13 +15,9 @@ from bridge.telemetry.record import StreamRecord
 from bridge.verdict import Outcome
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend
-from tests.conftest import DONE, ask
+from tests.conftest import CUT, ask
 
 FRAME = b'data: {"content":"a"}\n\n'
-CUT = (
-    b'data: {"error":"The server is shutting down.","code":"UNAVAILABLE","retryable":true}\n\n'
-    + DONE
-)
 
 
 class Exchange:

@@ -10,14 +10,10 @@ import pytest
 
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend
-from tests.conftest import DONE, ask
+from tests.conftest import CUT, DONE, ask
 from tests.processes import ServerProcess, server_process
 
 PATH = "/v1/chat/completions"
-CUT = (
-    b'data: {"error":"The server is shutting down.","code":"UNAVAILABLE","retryable":true}\n\n'
-    + DONE
-)
 
 
 @asynccontextmanager
