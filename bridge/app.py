@@ -78,7 +78,13 @@ def create_app(
             CORSMiddleware,
             allow_origins=chosen.cors_origins,
             allow_methods=["GET", "POST"],
-            allow_headers=["content-type", "prefer", request_id.HEADER],
+            allow_headers=[
+                "content-type",
+                "grpc-timeout",
+                "prefer",
+                "x-request-timeout",
+                request_id.HEADER,
+            ],
             expose_headers=[request_id.HEADER],
         )
     add_error_handlers(app)

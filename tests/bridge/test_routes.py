@@ -95,7 +95,8 @@ async def test_an_origin_of_the_list_may_call_and_read_the_request_s_id(
     preflight = {
         "origin": "https://a.example",
         "access-control-request-method": "POST",
-        "access-control-request-headers": "content-type,prefer,x-request-id",
+        "access-control-request-headers": "content-type,grpc-timeout,prefer,"
+        "x-request-id,x-request-timeout",
     }
     async with (
         serving_bridge(settings) as running,
