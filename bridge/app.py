@@ -14,17 +14,28 @@ from bridge import __version__, request_id, web
 from bridge.access.limits import BodyLimitMiddleware, StreamLimitMiddleware
 from bridge.http_errors import add_error_handlers
 from bridge.open_streams import OpenStreams
-from bridge.readiness import Readiness
 from bridge.request_id import RequestIdMiddleware
 from bridge.routes import completions, health, models
 from bridge.settings import Settings
 from bridge.state import BridgeState
 from bridge.telemetry.record import StreamHook
-from bridge.upstream import connect
+from bridge.upstream import Backends
+from bridge.upstream.grpcio import connect
 
 _DESCRIPTION = """\
 Streams a gRPC backend's completions to browsers as Server-Sent Events, and tells them the truth
 about how each stream ended."""
+
+
+def open_backends(settings: Settings) -> Backends:
+    """Return the backends that ``settings`` name, to be entered as a context manager."""
+    return Backends(
+        settings.addresses,
+        settings.credential_files,
+        settings.channel_options,
+        connect=connect,
+        refresh=settings.backend_refresh,
+    )
 
 
 def create_app(
@@ -46,17 +57,16 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        channel = connect(chosen.backend, max_message_bytes=chosen.max_message_bytes)
-        app.state.bridge = BridgeState(chosen, channel, Readiness(channel), streams, on_stream_end)
-        clock = asyncio.create_task(streams.keep_time())
-        try:
-            yield
-        finally:
-            clock.cancel()
-            with suppress(asyncio.CancelledError):
-                await clock
-            streams.cut_all()
-            await channel.close()
+        async with open_backends(chosen) as backends:
+            app.state.bridge = BridgeState(chosen, backends, streams, on_stream_end)
+            clock = asyncio.create_task(streams.keep_time())
+            try:
+                yield
+            finally:
+                clock.cancel()
+                with suppress(asyncio.CancelledError):
+                    await clock
+                streams.cut_all()
 
     app = FastAPIOffline(
         title="gRPC-to-SSE bridge",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Sequence
 
+import structlog
 from pydantic import Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -17,12 +19,10 @@ from pydantic_settings import (
 )
 
 from bridge import __version__
-from bridge.app import create_app
-from bridge.readiness import ask
+from bridge.app import create_app, open_backends
 from bridge.server import CannotListenError, Server, bind
 from bridge.settings import Settings, explain
 from bridge.telemetry.log import configure_logging
-from bridge.upstream import connect
 
 
 class Serve(Settings):
@@ -85,16 +85,24 @@ def serve(settings: Settings) -> None:
 
 
 async def check(settings: Settings) -> int:
-    """Say whether the backend serves; return 0 if it does, else 1."""
-    channel = connect(settings.backend, max_message_bytes=settings.max_message_bytes)
-    try:
-        obstacle = await ask(channel)
-    finally:
-        await channel.close()
-    if obstacle is not None:
+    """Say of each backend whether it serves; return 0 if one does, else 1."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    async with open_backends(settings) as backends:
+        await backends.answers(of_all=True)
+        serving = [link for link in backends.links if link.obstacle is None]
+        obstacles = {
+            link.endpoint.target: link.obstacle for link in backends.links if link.obstacle
+        }
+        nothing_found = None if backends.links else backends.obstacle()
+    if nothing_found is not None:
+        obstacles = {settings.backend: nothing_found}
+    for target, obstacle in obstacles.items():
         reason = obstacle.cause or str(obstacle)
-        return _refuse(f"The backend at {settings.backend} does not serve: {reason}", 1)
-    print(f"The settings are good, and the backend at {settings.backend} serves.")  # noqa: T201
+        _refuse(f"The backend at {target} does not serve: {reason}", 1)
+    if not serving:
+        return 1
+    where = ", ".join(link.endpoint.target for link in serving)
+    print(f"The settings are good, and the backend at {where} serves.")  # noqa: T201
     return 0
 
 

@@ -26,9 +26,14 @@ class OpenStream(Protocol):
 
 
 class OpenStreams:
-    """The set of open streams; after ``cut_all`` a stream that is added is cut at once."""
+    """The set of open streams; after ``cut_all`` a stream that is added is cut at once.
+
+    Attributes:
+        draining: Whether the bridge has been told to stop.
+    """
 
     def __init__(self) -> None:
+        self.draining = False
         self._streams: set[OpenStream] = set()
         self._closed = False
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -18,17 +25,22 @@ from pydantic_settings import (
 )
 
 from bridge.deadlines import Deadlines
+from bridge.upstream.address import Address, parse
+from bridge.upstream.call import ChannelOptions
+from bridge.upstream.credentials import CredentialFiles, CredentialsError
 
 PREFIX = "BRIDGE_"
 
 
-def _split(value: object) -> object:
-    if not isinstance(value, str):
-        return value
+def _split(value: str) -> list[str]:
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
-CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+def _split_text(value: object) -> object:
+    return _split(value) if isinstance(value, str) else value
+
+
+CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(_split_text)]
 
 
 class Settings(BaseSettings):
@@ -47,7 +59,48 @@ class Settings(BaseSettings):
         8000, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one."
     )
     backend: str = Field(
-        "127.0.0.1:50051", min_length=1, description="Where the gRPC backend listens: host:port."
+        "127.0.0.1:50051",
+        description="Where the gRPC backends listen: host:port or unix:/path, separated by "
+        "commas. Each address of a host is a backend.",
+    )
+    backend_tls: bool = Field(False, description="Talk to the backends over TLS.")
+    backend_ca: Path | None = Field(
+        None,
+        description="PEM file of the authorities that sign the backends' certificates; default: "
+        "gRPC's own list.",
+    )
+    backend_certificate: Path | None = Field(
+        None, description="PEM file of the bridge's certificate, for backends that ask for one."
+    )
+    backend_key: Path | None = Field(None, description="PEM file of its key.")
+    backend_authority: str = Field(
+        "",
+        description="Name that the backends' certificates have, and that requests are for; "
+        "default: that of BRIDGE_BACKEND.",
+    )
+    backend_token: SecretStr | None = Field(
+        None,
+        description="Token sent to the backends as 'authorization: Bearer ...'; better set by "
+        "the environment than by a flag.",
+    )
+    backend_token_file: Path | None = Field(None, description="File that has the token.")
+    backend_refresh: float = Field(
+        30,
+        gt=0,
+        le=86400,
+        description="Seconds after which names are resolved and the files above are read again.",
+    )
+    keepalive: float = Field(
+        30,
+        ge=0,
+        le=86400,
+        description="Seconds of silence after which a backend is pinged; 0: never.",
+    )
+    keepalive_timeout: float = Field(
+        10,
+        gt=0,
+        le=3600,
+        description="Seconds to the answer of a ping, without which the connection is lost.",
     )
     cors_origins: CommaSeparated = Field(
         [],
@@ -123,6 +176,30 @@ class Settings(BaseSettings):
         """The limits of a stream whose client asks for no shorter ones."""
         return Deadlines(self.deadline, self.first_message_deadline, self.message_deadline)
 
+    @property
+    def addresses(self) -> list[Address]:
+        """Where the backends are looked for."""
+        return [parse(text) for text in _split(self.backend)]
+
+    @property
+    def credential_files(self) -> CredentialFiles:
+        """What the backends are spoken to with."""
+        return CredentialFiles(
+            self.backend_tls,
+            self.backend_ca,
+            self.backend_certificate,
+            self.backend_key,
+            self.backend_token.get_secret_value() if self.backend_token else "",
+            self.backend_token_file,
+        )
+
+    @property
+    def channel_options(self) -> ChannelOptions:
+        """How a connection to a backend is made and kept."""
+        return ChannelOptions(
+            self.max_message_bytes, self.keepalive, self.keepalive_timeout, self.backend_authority
+        )
+
     @field_validator("config")
     @classmethod
     def _config_exists(cls, value: Path | None) -> Path | None:
@@ -132,11 +209,13 @@ class Settings(BaseSettings):
 
     @field_validator("backend")
     @classmethod
-    def _backend_has_port(cls, value: str) -> str:
-        host, _, port = value.rpartition(":")
-        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise ValueError("must be host:port, as in 127.0.0.1:50051")
-        return value
+    def _backends_are_addresses(cls, value: str) -> str:
+        texts = _split(value)
+        if not texts:
+            raise ValueError("must name at least one backend, as in 127.0.0.1:50051")
+        for text in texts:
+            parse(text)
+        return ",".join(texts)
 
     @field_validator("cors_origins")
     @classmethod
@@ -146,6 +225,25 @@ class Settings(BaseSettings):
             if origin != "*" and (not separator or not scheme or not authority or "/" in authority):
                 raise ValueError(f"{origin!r} is not an origin, as in https://example.com")
         return value
+
+    @model_validator(mode="after")
+    def _credentials_can_be_used(self) -> Self:
+        files = {"backend_ca", "backend_certificate", "backend_key"} & self.model_fields_set
+        if files and not self.backend_tls:
+            raise ValueError(f"{_variable(min(files))} is for TLS: set {_variable('backend_tls')}")
+        if (self.backend_certificate is None) != (self.backend_key is None):
+            raise ValueError(
+                f"{_variable('backend_certificate')} and {_variable('backend_key')} need each other"
+            )
+        if self.backend_token and self.backend_token_file:
+            raise ValueError(
+                f"set {_variable('backend_token')} or {_variable('backend_token_file')}, not both"
+            )
+        try:
+            self.credential_files.read()
+        except CredentialsError as error:
+            raise ValueError(str(error)) from error
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -165,15 +263,18 @@ class Settings(BaseSettings):
         return init_settings, env_settings, file
 
 
+def _variable(name: str) -> str:
+    return f"{PREFIX}{name.upper()} (--{name.replace('_', '-')})"
+
+
 def explain(error: ValidationError) -> str:
     """Say for each wrong value which variable and flag set it, why it's wrong, and what it was."""
     lines = []
     for problem in error.errors(include_url=False, include_context=False):
-        name = next((part for part in problem["loc"] if part in Settings.model_fields), None)
+        name = next((str(p) for p in problem["loc"] if p in Settings.model_fields), None)
         reason = problem["msg"].removeprefix("Value error, ")
         if name is not None:
-            flag = f"--{str(name).replace('_', '-')}"
-            reason = f"{PREFIX}{str(name).upper()} ({flag}): {reason}, got {problem['input']!r}"
+            reason = f"{_variable(name)}: {reason}, got {problem['input']!r}"
         elif problem["type"] == "extra_forbidden":
             reason = f"{problem['loc'][-1]}: there is no such setting"
         lines.append(reason)

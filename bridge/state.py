@@ -8,20 +8,18 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from bridge.open_streams import OpenStreams
-from bridge.readiness import Readiness
 from bridge.retry import RetryBudget
 from bridge.settings import Settings
 from bridge.telemetry.record import StreamHook
-from bridge.upstream import Channel
+from bridge.upstream import Backends
 
 
 @dataclass(frozen=True, slots=True)
 class BridgeState:
-    """The settings, the connection to the backend, and the streams that are open."""
+    """The settings, the backends, and the streams that are open."""
 
     settings: Settings
-    channel: Channel
-    readiness: Readiness
+    backends: Backends
     streams: OpenStreams
     hook: StreamHook | None
     retry_budget: RetryBudget = field(default_factory=RetryBudget)

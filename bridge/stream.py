@@ -21,7 +21,7 @@ from bridge.state import BridgeState
 from bridge.status import Status
 from bridge.telemetry.record import StreamAccount, publish
 from bridge.upstream import Call, RpcError
-from bridge.verdict import Ending, Outcome, Verdict
+from bridge.verdict import SHUTTING_DOWN, Ending, Outcome, Verdict
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 
 _log = structlog.get_logger("bridge.stream")
@@ -38,8 +38,6 @@ class OpenCall(Protocol):
 
 
 _PREFERENCE_APPLIED = {"preference-applied": "status"}
-
-_SHUTTING_DOWN = RpcError(Status.UNAVAILABLE, "The server is shutting down.")
 
 
 class CallResponse(Response, ABC):
@@ -104,7 +102,7 @@ class CallResponse(Response, ABC):
 
     def cut(self) -> None:
         """End the stream now, since the bridge shuts down."""
-        self._decide(Verdict(Outcome.SHUTDOWN, _SHUTTING_DOWN))
+        self._decide(Verdict(Outcome.SHUTDOWN, SHUTTING_DOWN))
 
     async def _run(self) -> None:
         try:
@@ -127,27 +125,26 @@ class CallResponse(Response, ABC):
 
     async def _pump(self) -> None:
         self._state.retry_budget.add_call()
-        self._open()
         await self._begin()
         while True:
             try:
-                await self._deliver_all()
+                await self._deliver_all(self._open())
             except RpcError as error:
                 if not await self._pause_before_retry(error):
                     raise
                 self._account.retries += 1
-                self._open()
             else:
                 return
 
-    def _open(self) -> None:
-        self._call = self._open_call(deadline=self._seconds_left())
+    def _open(self) -> CompletionCall:
+        call = self._call = self._open_call(deadline=self._seconds_left())
+        self._account.backend = call.backend
         if not self._ending.open:
-            self._call.cancel()
+            call.cancel()
+        return call
 
-    async def _deliver_all(self) -> None:
-        assert self._call is not None
-        async for message in self._call:
+    async def _deliver_all(self, call: CompletionCall) -> None:
+        async for message in call:
             self._delivering = True
             await self._deliver(message)
             self._delivering = False

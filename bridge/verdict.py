@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bridge.status import Status
 from bridge.upstream import RpcError
+
+SHUTTING_DOWN = RpcError(Status.UNAVAILABLE, "The server is shutting down.")
 
 
 class Outcome(StrEnum):

@@ -20,6 +20,7 @@ from bridge.app import create_app
 from bridge.open_streams import OpenStreams
 from bridge.settings import Settings
 from bridge.telemetry.record import StreamRecord
+from bridge.upstream import Backends
 
 DONE = b"data: [DONE]\n\n"
 CUT = (
@@ -60,6 +61,7 @@ class RunningBridge:
     url: str
     server: bridge.server.Server
     streams: OpenStreams
+    backends: Backends
     records: list[StreamRecord] = field(default_factory=list)
 
     async def record(self, request_id: str) -> StreamRecord:
@@ -86,7 +88,7 @@ async def serving_bridge(settings: Settings) -> AsyncIterator[RunningBridge]:
     serving = asyncio.create_task(server._serve(sockets))  # noqa: SLF001 - serve() takes the signals
     try:
         await eventually(lambda: server.started or serving.done())
-        yield RunningBridge(url, server, app.state.streams, records)
+        yield RunningBridge(url, server, app.state.streams, app.state.bridge.backends, records)
     finally:
         server.should_exit = True
         await serving

@@ -100,7 +100,7 @@ async def complete(
     settings = state.settings
     deadlines = settings.deadlines.shortened(requested_total(x_request_timeout, grpc_timeout))
     open_call = partial(
-        state.channel.stream,
+        state.backends.stream,
         STREAM_COMPLETION,
         body.to_rpc(),
         [(HEADER, request_id)],

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from bridge.state import State
+from bridge.verdict import SHUTTING_DOWN
 
 router = APIRouter(tags=["health"])
 
@@ -34,11 +35,11 @@ async def healthz() -> Alive:
 @router.get(
     "/readyz",
     response_model_exclude_none=True,
-    responses={503: {"model": Readiness, "description": "The backend can't serve; says why."}},
+    responses={503: {"model": Readiness, "description": "No request can be served; says why."}},
 )
 async def readyz(state: State, response: Response) -> Readiness:
-    """Say whether the backend answers that it serves. The answer is at most a second old."""
-    obstacle = await state.readiness.obstacle()
+    """Say whether a backend says that it serves, and whether the bridge still takes requests."""
+    obstacle = SHUTTING_DOWN if state.streams.draining else state.backends.obstacle()
     if obstacle is None:
         return Readiness(status="ready")
     response.status_code = 503

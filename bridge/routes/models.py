@@ -43,7 +43,7 @@ class ModelList(BaseModel):
 @router.get("/models", include_in_schema=False)
 async def list_models(state: State, request_id: RequestId) -> ModelList:
     """List the backend's models."""
-    response = await state.channel.unary(
+    response = await state.backends.unary(
         LIST_MODELS, ListModelsRequest(), [(HEADER, request_id)], deadline=_DEADLINE_SECONDS
     )
     return ModelList(

@@ -30,6 +30,7 @@ class StreamRecord:
     Attributes:
         request_id: The ``x-request-id`` of the request.
         model: The model that answered, else the one that was asked for; may be empty.
+        backend: Where the backend listens that had the RPC last; empty if none could be found.
         outcome: How it ended.
         code: The gRPC status name of a stream that failed; None for every other outcome.
         error: The status message behind ``code``, as the backend or the transport gave it.
@@ -45,6 +46,7 @@ class StreamRecord:
 
     request_id: str
     model: str
+    backend: str
     outcome: Outcome
     code: str | None
     error: str
@@ -74,6 +76,7 @@ class StreamAccount:
     request_id: str
     model: str
     keep_text: bool
+    backend: str = ""
     messages: int = 0
     characters: int = 0
     finish_reason: str | None = None
@@ -109,6 +112,7 @@ class StreamAccount:
         return StreamRecord(
             request_id=self.request_id,
             model=self.model,
+            backend=self.backend,
             outcome=verdict.outcome,
             code=error.status.name if error else None,
             error=(error.cause or error.message) if error else "",

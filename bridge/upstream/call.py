@@ -9,6 +9,8 @@ from typing import Generic, Protocol, TypeVar
 from google.protobuf.message import Message
 
 from bridge.status import Status
+from bridge.upstream.address import Endpoint
+from bridge.upstream.credentials import Tls
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
@@ -60,6 +62,11 @@ class RpcError(Exception):
 class Call(Protocol[Response_co]):
     """A server-streaming RPC that has been started."""
 
+    @property
+    def backend(self) -> str:
+        """Where the backend listens that serves it."""
+        ...
+
     def __aiter__(self) -> AsyncIterator[Response_co]:
         """Iterate over the messages; the end of the iteration is the status OK.
 
@@ -73,18 +80,52 @@ class Call(Protocol[Response_co]):
         ...
 
 
+class CallObserver(Protocol):
+    """Sees the calls of a channel begin and end."""
+
+    def call_began(self) -> None:
+        """Note that an RPC has been started."""
+        ...
+
+    def call_ended(self) -> None:
+        """Note that an RPC that was started has ended, with whatever status."""
+        ...
+
+    def call_failed(self, error: RpcError) -> None:
+        """Note that an RPC has ended with ``error``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelOptions:
+    """How the connection to a backend is made and kept.
+
+    Attributes:
+        max_message_bytes: A larger message of the backend ends its RPC with RESOURCE_EXHAUSTED.
+        keepalive: Seconds of silence after which the backend is pinged; 0 for never.
+        keepalive_timeout: Seconds to the answer of a ping; without one the connection is lost.
+        authority: The ``:authority`` of requests, and the name that the backend's certificate
+            must have; empty for that of the endpoint.
+    """
+
+    max_message_bytes: int
+    keepalive: float
+    keepalive_timeout: float
+    authority: str = ""
+
+
 class Channel(Protocol):
-    """A connection to a backend, made when it is needed and again when it was lost."""
+    """A connection to one backend, made when it is needed and again when it was lost."""
 
     def stream(
         self,
         method: Method[Request, Response],
         request: Request,
-        metadata: Metadata,
+        metadata: Metadata = (),
         *,
-        deadline: float,
+        deadline: float | None,
     ) -> Call[Response]:
-        """Start a server-streaming RPC that has ``deadline`` seconds."""
+        """Start a server-streaming RPC that has ``deadline`` seconds; None: any time."""
         ...
 
     async def unary(
@@ -104,4 +145,21 @@ class Channel(Protocol):
 
     async def close(self) -> None:
         """Cancel what is open and close the connection."""
+        ...
+
+
+class Connect(Protocol):
+    """Makes channels: a transport."""
+
+    def __call__(
+        self,
+        endpoint: Endpoint,
+        options: ChannelOptions,
+        tls: Tls | None,
+        observer: CallObserver,
+    ) -> Channel:
+        """Return a channel to ``endpoint``, which connects with its first RPC.
+
+        Must be called on the running event loop.
+        """
         ...

@@ -18,6 +18,9 @@ STREAM_COMPLETION = Method(
     f"/{SERVICE}/StreamCompletion", StreamCompletionRequest, StreamCompletionResponse.FromString
 )
 LIST_MODELS = Method(f"/{SERVICE}/ListModels", ListModelsRequest, ListModelsResponse.FromString)
+WATCH_HEALTH = Method(
+    "/grpc.health.v1.Health/Watch", HealthCheckRequest, HealthCheckResponse.FromString
+)
 CHECK_HEALTH = Method(
     "/grpc.health.v1.Health/Check", HealthCheckRequest, HealthCheckResponse.FromString
 )

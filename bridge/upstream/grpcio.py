@@ -12,7 +12,19 @@ from google.protobuf.message import DecodeError, Message
 from grpc import aio
 
 from bridge.status import Status
-from bridge.upstream.call import Call, Channel, Metadata, Method, Request, Response, RpcError
+from bridge.upstream.address import Endpoint
+from bridge.upstream.call import (
+    Call,
+    CallObserver,
+    Channel,
+    ChannelOptions,
+    Metadata,
+    Method,
+    Request,
+    Response,
+    RpcError,
+)
+from bridge.upstream.credentials import Tls
 
 # The core waits up to two minutes before it tries a lost backend again: far longer than
 # people wait for a page. The least pause stays as it is, since the core also takes it for the
@@ -36,37 +48,61 @@ _NOT_FROM_THE_SERVER = re.compile(
 )
 
 
-def connect(target: str, *, max_message_bytes: int) -> Channel:
-    """Return a channel to a backend, which connects with the first RPC.
+def connect(
+    endpoint: Endpoint, options: ChannelOptions, tls: Tls | None, observer: CallObserver
+) -> Channel:
+    """Return a channel to ``endpoint``, which connects with its first RPC."""
+    arguments = _arguments(endpoint, options)
+    if tls is None:
+        channel = aio.insecure_channel(endpoint.target, options=arguments)
+    else:
+        credentials = grpc.ssl_channel_credentials(tls.ca, tls.key, tls.certificate)
+        channel = aio.secure_channel(endpoint.target, credentials, options=arguments)
+    return GrpcioChannel(channel, endpoint.target, observer)
 
-    Must be called on the running event loop.
 
-    Args:
-        target: Where the backend listens, ``host:port``.
-        max_message_bytes: A larger message of the backend ends its RPC with RESOURCE_EXHAUSTED.
-    """
-    options = [*_OPTIONS, ("grpc.max_receive_message_length", max_message_bytes)]
-    return GrpcioChannel(aio.insecure_channel(target, options=options))
+def _arguments(endpoint: Endpoint, options: ChannelOptions) -> list[tuple[str, str | int]]:
+    authority = options.authority or endpoint.authority
+    name = re.sub(r":\d+$", "", authority).strip("[]")
+    arguments: list[tuple[str, str | int]] = [
+        *_OPTIONS,
+        ("grpc.max_receive_message_length", options.max_message_bytes),
+        ("grpc.default_authority", authority),
+        ("grpc.ssl_target_name_override", name),
+    ]
+    if options.keepalive:
+        arguments += [
+            ("grpc.keepalive_time_ms", int(options.keepalive * 1000)),
+            ("grpc.keepalive_timeout_ms", int(options.keepalive_timeout * 1000)),
+            # The core stops pinging after two pings without data of its own in between.
+            ("grpc.http2.max_pings_without_data", 0),
+        ]
+    return arguments
 
 
 class GrpcioChannel:
     """A ``grpc.aio.Channel`` as a ``Channel``."""
 
-    def __init__(self, channel: aio.Channel) -> None:
+    def __init__(self, channel: aio.Channel, target: str, observer: CallObserver) -> None:
         self._channel = channel
+        self._target = target
+        self._observer = observer
 
     def stream(
         self,
         method: Method[Request, Response],
         request: Request,
-        metadata: Metadata,
+        metadata: Metadata = (),
         *,
-        deadline: float,
+        deadline: float | None,
     ) -> Call[Response]:
         """Start a server-streaming RPC that has ``deadline`` seconds."""
         start: aio.UnaryStreamMultiCallable[Request, bytes]
         start = self._channel.unary_stream(method.path, _serialize)
-        return GrpcioCall(start(request, metadata=tuple(metadata), timeout=deadline), method.parse)
+        call = start(request, metadata=tuple(metadata), timeout=deadline)
+        self._observer.call_began()
+        call.add_done_callback(lambda _: self._observer.call_ended())
+        return GrpcioCall(call, method.parse, self._target, self._observer)
 
     async def unary(
         self,
@@ -79,11 +115,16 @@ class GrpcioChannel:
         """Run a unary RPC that has ``deadline`` seconds."""
         run: aio.UnaryUnaryMultiCallable[Request, bytes]
         run = self._channel.unary_unary(method.path, _serialize)
+        self._observer.call_began()
         try:
             raw = await run(request, metadata=tuple(metadata), timeout=deadline)
             return method.parse(raw)
         except (aio.AioRpcError, DecodeError) as error:
-            raise _translate(error) from error
+            failure = _translate(error)
+            self._observer.call_failed(failure)
+            raise failure from error
+        finally:
+            self._observer.call_ended()
 
     async def close(self) -> None:
         """Cancel what is open and close the connection."""
@@ -94,10 +135,16 @@ class GrpcioCall(Generic[Request, Response]):
     """A ``grpc.aio.UnaryStreamCall`` as a ``Call``."""
 
     def __init__(
-        self, call: aio.UnaryStreamCall[Request, bytes], parse: Callable[[bytes], Response]
+        self,
+        call: aio.UnaryStreamCall[Request, bytes],
+        parse: Callable[[bytes], Response],
+        backend: str,
+        observer: CallObserver,
     ) -> None:
         self._call = call
         self._parse = parse
+        self._observer = observer
+        self.backend = backend
 
     async def __aiter__(self) -> AsyncIterator[Response]:
         parse = self._parse
@@ -105,7 +152,9 @@ class GrpcioCall(Generic[Request, Response]):
             async for raw in self._call:
                 yield parse(raw)
         except (aio.AioRpcError, DecodeError) as error:
-            raise _translate(error) from error
+            failure = _translate(error)
+            self._observer.call_failed(failure)
+            raise failure from error
         except asyncio.CancelledError:
             # grpc.aio raises this for a cancelled RPC, and asyncio for a cancelled task.
             task = asyncio.current_task()

@@ -29,6 +29,7 @@ class SteppedBackend(grpc.GenericRpcHandler):
         self.health: Health | None = None
         self.asked_for: list[str] = []
         self.metadata: list[tuple[str, str | bytes]] = []
+        self.client_name: str | None = None
         self._steps: asyncio.Queue[Step] = asyncio.Queue()
         self._began = asyncio.Event()
         self._cancelled = asyncio.Event()
@@ -46,6 +47,8 @@ class SteppedBackend(grpc.GenericRpcHandler):
 
     async def _complete(self, request: bytes, context: aio.ServicerContext[bytes, bytes]) -> None:
         self.seconds_left = context.time_remaining()
+        for name in context.auth_context().get("x509_common_name", ()):
+            self.client_name = name.decode()
         self._began.set()
         try:
             while isinstance(step := await self._steps.get(), bytes):
@@ -89,12 +92,18 @@ class SteppedBackend(grpc.GenericRpcHandler):
 
 
 @asynccontextmanager
-async def serving_stepped() -> AsyncIterator[SteppedBackend]:
-    """Serve a stepped backend on a free port."""
+async def serving_stepped(
+    address: str = "127.0.0.1:0", credentials: grpc.ServerCredentials | None = None
+) -> AsyncIterator[SteppedBackend]:
+    """Serve a stepped backend on ``address``, by default on a free port."""
     stepped = SteppedBackend()
     server = aio.server()
     server.add_generic_rpc_handlers((stepped,))
-    stepped.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    if credentials is None:
+        port = server.add_insecure_port(address)
+    else:
+        port = server.add_secure_port(address, credentials)
+    stepped.address = address.replace(":0", f":{port}")
     await server.start()
     try:
         yield stepped

@@ -104,5 +104,6 @@ async def test_serve_logs_the_address_and_ends_with_0(
         record = await bridge.logged("listening")
         assert record["backend"] == backend_server.address
         assert await bridge.stop() == 0
-    assert [r["event"] for r in bridge.records] == ["listening", "stopping"]
+    events = [r["event"] for r in bridge.records]
+    assert events == ["backend health", "listening", "stopping"]
     assert bridge.other_output == []

@@ -133,7 +133,7 @@ async def test_an_exception_of_ours_tells_no_more_than_the_request_s_id(
     def fail(*_: object) -> None:
         raise ZeroDivisionError("a secret of ours")
 
-    monkeypatch.setattr("bridge.readiness.Readiness.obstacle", fail)
+    monkeypatch.setattr("bridge.upstream.Backends.obstacle", fail)
     response = await http.get("/readyz", headers={"x-request-id": "the-request"})
     assert response.status_code == 500
     assert response.headers["x-request-id"] == "the-request"

@@ -59,6 +59,7 @@ async def test_each_stream_is_one_log_line_without_its_text() -> None:
         headers = {"x-request-id": "failed"}
         content = script(chunks=["private"], fail=fail)
         response = await http.post(PATH, json=ask(content), headers=headers)
+        address = await backend.address()
         assert "a secret of ours" not in response.text
         logged = await bridge.logged("stream ended", where=lambda r: r["request_id"] == "failed")
         await bridge.stop()
@@ -70,6 +71,7 @@ async def test_each_stream_is_one_log_line_without_its_text() -> None:
         "level": "warning",
         "request_id": "failed",
         "model": "script",
+        "backend": address,
         "outcome": "failed",
         "code": "INTERNAL",
         "error": "a secret of ours",

@@ -43,9 +43,12 @@ def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"port": "x"}, "BRIDGE_PORT (--port): Input should be a valid integer"),
         ({"port": 65536}, "BRIDGE_PORT (--port): Input should be less than or equal to 65535"),
-        ({"backend": "host"}, "BRIDGE_BACKEND (--backend): must be host:port, as in 127.0.0.1"),
-        ({"backend": "host:0"}, "BRIDGE_BACKEND (--backend): must be host:port"),
-        ({"backend": "host:http"}, "BRIDGE_BACKEND (--backend): must be host:port"),
+        (
+            {"backend": "host"},
+            "BRIDGE_BACKEND (--backend): 'host' must be host:port, as in",
+        ),
+        ({"backend": "host:0"}, "BRIDGE_BACKEND (--backend): 'host:0' must be host:port"),
+        ({"backend": "host:http"}, "BRIDGE_BACKEND (--backend): 'host:http' must be"),
         (
             {"cors_origins": "example.com"},
             "BRIDGE_CORS_ORIGINS (--cors-origins): 'example.com' is not an origin, as in https://",

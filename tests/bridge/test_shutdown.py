@@ -59,7 +59,12 @@ async def test_what_is_left_after_the_grace_period_is_cut_with_a_verdict(
     assert record["outcome"] == "cut by shutdown"
     assert (record["code"], record["messages"]) == ("UNAVAILABLE", 1)
     events = [(r["level"], r["event"]) for r in bridge.records]
-    assert events == [("info", "listening"), ("info", "stopping"), ("warning", "stream ended")]
+    assert events == [
+        ("info", "backend health"),
+        ("info", "listening"),
+        ("info", "stopping"),
+        ("warning", "stream ended"),
+    ]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

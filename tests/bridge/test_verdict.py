@@ -11,13 +11,12 @@ from starlette.types import Message
 from bridge.deadlines import Deadlines
 from bridge.dialects.plain import PlainDialect
 from bridge.open_streams import OpenStreams
-from bridge.readiness import Readiness
 from bridge.settings import Settings
 from bridge.state import BridgeState
 from bridge.status import Status
 from bridge.stream import StreamResponse
 from bridge.telemetry.record import StreamAccount, StreamRecord
-from bridge.upstream import Channel, RpcError
+from bridge.upstream import Backends, RpcError
 from bridge.verdict import Ending, Outcome, Verdict
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 from tests.conftest import DONE
@@ -69,6 +68,8 @@ def test_a_verdict_is_told_once_and_only_when_decided() -> None:
 class Call:
     """An RPC of which the test decides each step."""
 
+    backend = "127.0.0.1:1"
+
     def __init__(self) -> None:
         self.steps: asyncio.Queue[StreamCompletionResponse | RpcError | None] = asyncio.Queue()
         self.cancelled = False
@@ -98,8 +99,7 @@ class Run:
         self.writable.set()
         self.state = BridgeState(
             Settings(heartbeat=HEARTBEAT),
-            cast("Channel", None),
-            cast("Readiness", None),
+            cast("Backends", None),
             OpenStreams(),
             self.records.append,
         )

@@ -1,0 +1,104 @@
+"""What proves the backends to the bridge, and the bridge to the backends; read from files."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class CredentialsError(Exception):
+    """A file of the credentials can't be used; the text says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """The contents of TLS's files, in PEM.
+
+    Attributes:
+        ca: The authorities that sign the backends' certificates; None for gRPC's own list.
+        certificate: The bridge's certificate and its chain, for backends that ask for one (mTLS).
+        key: The key of it.
+    """
+
+    ca: bytes | None
+    certificate: bytes | None
+    key: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What is sent to a backend: over TLS or not, and with which token."""
+
+    tls: Tls | None = None
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialFiles:
+    """Where the credentials are. The files may be replaced while the bridge runs.
+
+    Attributes:
+        tls: Whether to talk to the backends over TLS.
+        ca: See ``Tls``.
+        certificate: See ``Tls``.
+        key: See ``Tls``.
+        token: What is sent with each RPC as ``authorization: Bearer ...``; empty for nothing.
+        token_file: A file that has it.
+    """
+
+    tls: bool = False
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    token: str = ""
+    token_file: Path | None = None
+
+    def read(self) -> Credentials:
+        """Read the files as they are now.
+
+        Raises:
+            CredentialsError: one of them can't be read, is no PEM, or the key is another
+                certificate's.
+        """
+        tls = Tls(_read(self.ca), _read(self.certificate), _read(self.key)) if self.tls else None
+        self._check()
+        raw = _read(self.token_file)
+        token = self.token or None if raw is None else _as_token(raw, self.token_file)
+        return Credentials(tls, token)
+
+    def _check(self) -> None:
+        # gRPC's core says of a bad file only that no connection can be made.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            if self.ca is not None:
+                context.load_verify_locations(self.ca)
+        except (ssl.SSLError, OSError) as error:
+            raise CredentialsError(f"{self.ca} has no certificates in PEM: {error}") from error
+        try:
+            if self.certificate is not None:
+                context.load_cert_chain(self.certificate, self.key, password=_no_password)
+        except (ssl.SSLError, OSError) as error:
+            raise CredentialsError(
+                f"{self.certificate} and {self.key} are not a certificate and its key in PEM: "
+                f"{error}"
+            ) from error
+
+
+def _no_password() -> bytes:
+    # Without one, OpenSSL asks for it on the terminal.
+    return b""
+
+
+def _read(path: Path | None) -> bytes | None:
+    try:
+        return path.read_bytes() if path is not None else None
+    except OSError as error:
+        raise CredentialsError(f"{path} can't be read: {error.strerror}") from error
+
+
+def _as_token(raw: bytes, path: Path | None) -> str:
+    token = raw.strip().decode("ascii", errors="replace")
+    if not token.isprintable() or not token.isascii() or not token:
+        raise CredentialsError(f"{path} has no token: one line of ASCII is expected")
+    return token
