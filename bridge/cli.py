@@ -23,6 +23,7 @@ from bridge.app import create_app, open_backends
 from bridge.server import CannotListenError, Server, bind
 from bridge.settings import Settings, explain
 from bridge.telemetry.log import configure_logging
+from bridge.workers import Workers
 
 
 class Serve(Settings):
@@ -74,14 +75,20 @@ def serve(settings: Settings) -> None:
     """Serve until a signal ends it.
 
     Raises:
-        SystemExit: with 1 when the address can't be listened on.
+        SystemExit: with 1 when the address can't be listened on or the application can't start,
+            and with the exit status of the workers when there are several.
     """
     configure_logging(settings.log_format)
     try:
         sockets = bind(settings.host, settings.port, write_timeout=settings.write_timeout)
     except CannotListenError as error:
         raise SystemExit(_refuse(str(error), 1)) from None
-    Server(create_app(settings), settings).run(sockets)
+    if settings.workers > 1:
+        raise SystemExit(asyncio.run(Workers(settings, sockets).serve()))
+    server = Server(create_app(settings), settings)
+    server.run(sockets)
+    if not server.started:
+        raise SystemExit(1)
 
 
 async def check(settings: Settings) -> int:

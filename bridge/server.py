@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from contextlib import suppress
 from types import FrameType
 
 import structlog
@@ -31,8 +32,8 @@ class Server(uvicorn.Server):
     """A uvicorn server that knows the streams of its application.
 
     uvicorn waits for open responses with no end, or cancels them with no word to the client.
-    This one lets them run for the grace period and then cuts them, each with its verdict. A
-    second signal cuts them at once.
+    This one says that it isn't ready, goes on listening for the delay, lets open streams run for
+    the grace period and then cuts them, each with its verdict. A second signal cuts them at once.
     """
 
     def __init__(self, app: FastAPI, settings: Settings) -> None:
@@ -50,6 +51,7 @@ class Server(uvicorn.Server):
         )
         self._settings = settings
         self._streams: OpenStreams = app.state.streams
+        self._hurried = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and log the address once connections are accepted."""
@@ -62,12 +64,21 @@ class Server(uvicorn.Server):
         # uvicorn's own handler would raise the signal again after a clean end, and the process
         # would not exit with 0.
         if self.should_exit:
-            self._loop.call_soon_threadsafe(self._streams.cut_all)
+            self._loop.call_soon_threadsafe(self._hurry)
+        self._streams.draining = True
         self.should_exit = True
 
+    def _hurry(self) -> None:
+        self._hurried.set()
+        self._streams.cut_all()
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening, and wait for the open streams or the grace period."""
+        """Stop listening after the delay, and wait for the open streams or the grace period."""
+        self._streams.draining = True
         _log.info("stopping", open_streams=len(self._streams))
+        if self._settings.shutdown_delay:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._hurried.wait(), self._settings.shutdown_delay)
         cut = self._loop.call_later(self._settings.shutdown_grace, self._streams.cut_all)
         try:
             await super().shutdown(sockets)

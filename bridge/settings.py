@@ -164,8 +164,20 @@ class Settings(BaseSettings):
         le=86400,
         description="Seconds that a client may read nothing while there is something to read.",
     )
+    shutdown_delay: int = Field(
+        0,
+        ge=0,
+        description="Seconds after SIGTERM or SIGINT in which new requests are still taken, while "
+        "/readyz tells load balancers to send no more.",
+    )
     shutdown_grace: int = Field(
-        10, ge=0, description="Seconds that open streams may go on after SIGTERM or SIGINT."
+        10, ge=0, description="Seconds that open streams may go on after that."
+    )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Processes that serve. The limits of open streams are those of each.",
     )
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="Log lines as json or text; auto: text on a terminal."

@@ -18,9 +18,9 @@ PATH = "/v1/chat/completions"
 
 @asynccontextmanager
 async def open_stream(
-    stepped: SteppedBackend, grace: int
+    stepped: SteppedBackend, grace: int, *flags: str
 ) -> AsyncIterator[tuple[ServerProcess, AsyncIterator[bytes]]]:
-    arguments = ("--backend", stepped.address, "--shutdown-grace", str(grace))
+    arguments = ("--backend", stepped.address, "--shutdown-grace", str(grace), *flags)
     async with (
         server_process("bridge", *arguments) as bridge,
         httpx.AsyncClient(base_url=f"http://{await bridge.address()}", timeout=20) as http,
@@ -112,3 +112,45 @@ async def test_a_client_that_reads_nothing_does_not_hold_the_bridge(
             await response.aclose()
     record = await bridge.logged("stream ended")
     assert record["outcome"] == "cut by shutdown"
+
+
+async def test_it_is_not_ready_at_once_and_takes_requests_for_the_delay(
+    stepped: SteppedBackend,
+) -> None:
+    async with (
+        open_stream(stepped, 0, "--shutdown-delay", "600") as (bridge, chunks),
+        httpx.AsyncClient(base_url=f"http://{await bridge.address()}", timeout=20) as http,
+    ):
+        assert (await http.get("/readyz")).status_code == 200
+        bridge.process.send_signal(signal.SIGTERM)
+        await bridge.logged("stopping")
+        answer = await http.get("/readyz")
+        assert answer.status_code == 503
+        assert answer.json()["reason"] == "UNAVAILABLE: The server is shutting down."
+        assert (await http.get("/healthz")).status_code == 200
+        await stepped.end()
+        assert b"".join([chunk async for chunk in chunks]) == DONE
+        await stepped.end()
+        assert (await http.post(PATH, json=ask("hello"))).content == DONE
+        bridge.process.send_signal(signal.SIGTERM)
+        assert await bridge.wait() == 0
+
+
+async def test_the_listeners_close_after_the_delay(stepped: SteppedBackend) -> None:
+    async with open_stream(stepped, 20, "--shutdown-delay", "1") as (bridge, chunks):
+        host, port = (await bridge.address()).split(":")
+        bridge.process.send_signal(signal.SIGTERM)
+
+        async def closed() -> None:
+            while True:
+                try:
+                    _, writer = await asyncio.open_connection(host, int(port))
+                except ConnectionRefusedError:
+                    return
+                writer.close()
+                await asyncio.sleep(0.02)
+
+        await asyncio.wait_for(closed(), 15)
+        await stepped.end()
+        assert b"".join([chunk async for chunk in chunks]) == DONE
+        assert await bridge.wait() == 0

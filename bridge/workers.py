@@ -1,0 +1,136 @@
+"""Serves in several processes, which share the listening sockets, and ends them together."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from multiprocessing.context import SpawnProcess
+from multiprocessing.process import parent_process
+
+import structlog
+
+from bridge.app import create_app
+from bridge.server import Server
+from bridge.settings import Settings
+from bridge.telemetry.log import configure_logging
+
+_log = structlog.get_logger("bridge.workers")
+
+_PAUSE_SECONDS = 1.0
+
+# What a worker may take to end beyond what its settings allow, before it is killed.
+_OVERTIME_SECONDS = 5
+
+_CAN_NOT_START = 3
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Workers:
+    """The processes that serve, as many as the settings say.
+
+    SIGTERM and SIGINT are handed on to each, a second one, too. A worker that dies is replaced.
+    When this process dies, its workers end as after a SIGTERM.
+
+    Args:
+        settings: Of each worker.
+        sockets: Listening, and shared by all.
+    """
+
+    def __init__(self, settings: Settings, sockets: Sequence[socket.socket]) -> None:
+        self._settings = settings
+        self._sockets = list(sockets)
+        self._processes: set[SpawnProcess] = set()
+        self._stopping = asyncio.Event()
+        self._failed = False
+
+    async def serve(self) -> int:
+        """Serve until a signal; return the exit status: 0 after a clean end, else 1."""
+        loop = asyncio.get_running_loop()
+        for signal_number in _SIGNALS:
+            loop.add_signal_handler(signal_number, self._hand_on, signal_number)
+        limit = asyncio.create_task(self._kill_the_late())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(self._settings.workers):
+                    group.create_task(self._keep(number))
+        finally:
+            limit.cancel()
+        return 1 if self._failed else 0
+
+    def _hand_on(self, number: int) -> None:
+        self._stopping.set()
+        for process in self._processes:
+            if process.pid is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(process.pid, number)
+
+    async def _keep(self, number: int) -> None:
+        while not self._stopping.is_set():
+            status = await self._run(number)
+            if self._stopping.is_set():
+                # One that was still starting is ended by the signal itself.
+                self._failed |= status not in {0, *(-number for number in _SIGNALS)}
+            elif status == _CAN_NOT_START:
+                # Another one would fail in the same way.
+                self._failed = True
+                self._hand_on(signal.SIGTERM)
+            else:
+                _log.error("a worker died", worker=number, exit_status=status)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), _PAUSE_SECONDS)
+
+    async def _run(self, number: int) -> int | None:
+        spawn = multiprocessing.get_context("spawn")
+        process = spawn.Process(target=_serve, args=(number, self._settings, self._sockets))
+        process.start()
+        self._processes.add(process)
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(process.sentinel, ended.set)
+        try:
+            await ended.wait()
+        finally:
+            loop.remove_reader(process.sentinel)
+            self._processes.discard(process)
+        process.join()
+        return process.exitcode
+
+    async def _kill_the_late(self) -> None:
+        await self._stopping.wait()
+        allowed = self._settings.shutdown_delay + self._settings.shutdown_grace
+        await asyncio.sleep(allowed + _OVERTIME_SECONDS)
+        for process in self._processes:
+            _log.error("a worker did not end, and is killed", pid=process.pid)
+            process.kill()
+
+
+class _Worker(Server):
+    """A server that ends when the process that has made it does."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        parent = parent_process()
+        assert parent is not None
+        asyncio.get_running_loop().add_reader(parent.sentinel, self._orphaned, parent.sentinel)
+
+    def _orphaned(self, sentinel: int) -> None:
+        asyncio.get_running_loop().remove_reader(sentinel)
+        self.handle_exit(signal.SIGTERM, None)
+
+
+def _serve(number: int, settings: Settings, sockets: list[socket.socket]) -> None:
+    # Ctrl-C at a terminal goes to all processes of the group. These get it handed on, and twice
+    # would be the second signal.
+    os.setpgid(0, 0)
+    configure_logging(settings.log_format)
+    structlog.contextvars.bind_contextvars(worker=number)
+    server = _Worker(create_app(settings), settings)
+    server.run(sockets)
+    sys.exit(0 if server.started else _CAN_NOT_START)
