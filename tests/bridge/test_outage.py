@@ -1,8 +1,7 @@
 """The backend away at start, killed in mid-stream, and back again, with one bridge all the time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import httpx
 
@@ -10,6 +9,7 @@ from bridge.settings import Settings
 from bridge.verdict import Outcome
 from tests.bridge.stepped import SteppedBackend
 from tests.conftest import DONE, RunningBridge, ask, eventually, free_port, script, serving_bridge
+from tests.faults.proxy import Direction, proxying
 from tests.processes import server_process
 
 PATH = "/v1/chat/completions"
@@ -46,34 +46,13 @@ async def test_an_outage_is_told_and_passes_without_a_restart() -> None:
             await served(http)
 
 
-@asynccontextmanager
-async def slow_to_begin(address: str, seconds: float) -> AsyncIterator[str]:
-    """Proxy to ``address``, and hold back what it says first for ``seconds``."""
-    host, port = address.split(":")
-
-    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            writer.write(data)
-        writer.close()
-
-    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        from_backend, to_backend = await asyncio.open_connection(host, int(port))
-        async with asyncio.TaskGroup() as group:
-            group.create_task(copy(reader, to_backend))
-            await asyncio.sleep(seconds)
-            group.create_task(copy(from_backend, writer))
-
-    async with await asyncio.start_server(proxy, "127.0.0.1", 0) as server:
-        bound = server.sockets[0].getsockname()
-        yield f"{bound[0]}:{bound[1]}"
-
-
 async def test_a_backend_that_is_slow_to_connect_to_is_not_away(stepped: SteppedBackend) -> None:
     async with (
-        slow_to_begin(stepped.address, 0.5) as address,
-        serving_bridge(Settings(backend=address, retries=0)) as running,
+        proxying(stepped.address) as proxy,
+        serving_bridge(Settings(backend=proxy.address, retries=0)) as running,
         httpx.AsyncClient(base_url=running.url, timeout=20) as http,
     ):
+        proxy.delay(0.5, frozenset({Direction.TO_CLIENT}))
         await stepped.end()
         assert (await http.post(PATH, json=ask("hello"))).content == DONE
 
