@@ -28,6 +28,8 @@ OPTIONS = (
     # A client that vanished without a word is noticed, and its calls are cancelled.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    # The core's own is a minute, whatever the line above says.
+    ("grpc.http2.ping_timeout_ms", 10_000),
     # Clients may do the same while a stream is silent, or they have none.
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),

@@ -71,6 +71,7 @@ class CallResponse(Response, ABC):
         self._ending = Ending()
         self._call: CompletionCall | None = None
         self._pause: asyncio.Event | None = None
+        self._tries_left = state.settings.retries
         self._delivering = False
         self._seen_messages = 0
         self._last_message: float | None = None
@@ -152,16 +153,22 @@ class CallResponse(Response, ABC):
 
     async def _pause_before_retry(self, error: RpcError) -> bool:
         """Return True, after the pause that it takes, if the RPC is to be tried again."""
-        attempt = self._account.retries
-        if self._account.messages or attempt >= self._state.settings.retries:
+        if self._account.messages:
             return False
-        pause = pause_before_retry(error, attempt)
-        if pause is None or pause >= self._seconds_left() or not self._state.retry_budget.take():
+        pause = pause_before_retry(error, self._account.retries)
+        if pause is None or pause >= self._seconds_left() or not self._may_retry(error):
             return False
         self._pause = asyncio.Event()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._pause.wait(), pause)
         return self._ending.open
+
+    def _may_retry(self, error: RpcError) -> bool:
+        # gRFC A6, "Transparent Retries": what no server has seen costs no server anything.
+        if error.unprocessed:
+            return True
+        self._tries_left -= 1
+        return self._tries_left >= 0 and self._state.retry_budget.take()
 
     def _seconds_left(self) -> float:
         return self._deadlines.total - (time.monotonic() - self._account.started)

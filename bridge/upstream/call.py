@@ -44,16 +44,25 @@ class RpcError(Exception):
         cause: What the transport says of a failure on this side of the connection (addresses,
             system errors): for the log, never for a browser. Empty when the server gave the
             status.
+        unprocessed: Whether the backend has certainly not begun to serve the RPC, so that
+            another try is as good as the first.
     """
 
     def __init__(
-        self, status: Status, message: str = "", trailers: Metadata = (), cause: str = ""
+        self,
+        status: Status,
+        message: str = "",
+        trailers: Metadata = (),
+        cause: str = "",
+        *,
+        unprocessed: bool = False,
     ) -> None:
         super().__init__(status, message)
         self.status = status
         self.message = message
         self.trailers = trailers
         self.cause = cause
+        self.unprocessed = unprocessed
 
     def __str__(self) -> str:
         return f"{self.status.name}: {self.message or self.status.sentence}"

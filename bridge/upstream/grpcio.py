@@ -47,6 +47,10 @@ _NOT_FROM_THE_SERVER = re.compile(
     re.IGNORECASE,
 )
 
+# RFC 9113, section 8.7. A server refuses a stream beyond its MAX_CONCURRENT_STREAMS, which the
+# core sends when it counts one as ended that the server doesn't yet.
+_REFUSED_STREAM = "Received RST_STREAM with error code 7"
+
 
 def connect(
     endpoint: Endpoint, options: ChannelOptions, tls: Tls | None, observer: CallObserver
@@ -74,6 +78,9 @@ def _arguments(endpoint: Endpoint, options: ChannelOptions) -> list[tuple[str, s
         arguments += [
             ("grpc.keepalive_time_ms", int(options.keepalive * 1000)),
             ("grpc.keepalive_timeout_ms", int(options.keepalive_timeout * 1000)),
+            # The one above ends a connection whose bytes aren't acknowledged by TCP; a ping that
+            # isn't answered waits for a minute unless this is set.
+            ("grpc.http2.ping_timeout_ms", int(options.keepalive_timeout * 1000)),
             # The core stops pinging after two pings without data of its own in between.
             ("grpc.http2.max_pings_without_data", 0),
         ]
@@ -178,7 +185,8 @@ def _translate(error: aio.AioRpcError | DecodeError) -> RpcError:
     details = error.details() or ""
     trailers = tuple(error.trailing_metadata() or ())
     if error.code() is grpc.StatusCode.UNAVAILABLE and _NOT_FROM_THE_SERVER.search(details):
-        return RpcError(status, trailers=trailers, cause=details)
+        refused = _REFUSED_STREAM in details
+        return RpcError(status, trailers=trailers, cause=details, unprocessed=refused)
     if status is Status.RESOURCE_EXHAUSTED and "CLIENT: Received message larger than" in details:
         return RpcError(status, "A message of the backend is too large.", trailers, details)
     return RpcError(status, details, trailers)

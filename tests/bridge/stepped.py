@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import grpc
@@ -30,6 +30,7 @@ class SteppedBackend(grpc.GenericRpcHandler):
         self.asked_for: list[str] = []
         self.metadata: list[tuple[str, str | bytes]] = []
         self.client_name: str | None = None
+        self.connections: set[str] = set()
         self._steps: asyncio.Queue[Step] = asyncio.Queue()
         self._began = asyncio.Event()
         self._cancelled = asyncio.Event()
@@ -46,6 +47,7 @@ class SteppedBackend(grpc.GenericRpcHandler):
         return grpc.unary_stream_rpc_method_handler(self._complete)
 
     async def _complete(self, request: bytes, context: aio.ServicerContext[bytes, bytes]) -> None:
+        self.connections.add(context.peer())
         self.seconds_left = context.time_remaining()
         for name in context.auth_context().get("x509_common_name", ()):
             self.client_name = name.decode()
@@ -93,11 +95,13 @@ class SteppedBackend(grpc.GenericRpcHandler):
 
 @asynccontextmanager
 async def serving_stepped(
-    address: str = "127.0.0.1:0", credentials: grpc.ServerCredentials | None = None
+    address: str = "127.0.0.1:0",
+    credentials: grpc.ServerCredentials | None = None,
+    options: Sequence[tuple[str, int]] = (),
 ) -> AsyncIterator[SteppedBackend]:
     """Serve a stepped backend on ``address``, by default on a free port."""
     stepped = SteppedBackend()
-    server = aio.server()
+    server = aio.server(options=options)
     server.add_generic_rpc_handlers((stepped,))
     if credentials is None:
         port = server.add_insecure_port(address)

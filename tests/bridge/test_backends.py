@@ -299,3 +299,29 @@ async def test_the_addresses_of_localhost_are_its_backends(stepped: SteppedBacke
             await stepped.end()
         answers = [(await http.post(PATH, json=ask("hello"))).content for _ in range(4)]
     assert answers == [DONE] * 4
+
+
+async def test_more_streams_than_a_connection_may_have_are_all_served() -> None:
+    async with (
+        serving_stepped(options=[("grpc.max_concurrent_streams", 3)]) as stepped,
+        serving_bridge(Settings(backend=stepped.address, retries=0)) as running,
+        httpx.AsyncClient(base_url=running.url, timeout=30) as http,
+    ):
+        asking = [asyncio.create_task(http.post(PATH, json=ask("hello"))) for _ in range(12)]
+        await eventually(lambda: len(running.streams) == 12)
+        for _ in asking:
+            await stepped.end()
+        assert [(await task).content for task in asking] == [DONE] * 12
+
+
+async def test_a_server_that_closes_old_connections_costs_no_stream() -> None:
+    options = [("grpc.max_connection_age_ms", 100), ("grpc.max_connection_age_grace_ms", 60_000)]
+    async with (
+        serving_stepped(options=options) as stepped,
+        serving_bridge(Settings(backend=stepped.address, retries=0)) as running,
+        httpx.AsyncClient(base_url=running.url, timeout=30) as http,
+    ):
+        async with asyncio.timeout(20):
+            while len(stepped.connections) < 5:
+                await stepped.end()
+                assert (await http.post(PATH, json=ask("hello"))).content == DONE
