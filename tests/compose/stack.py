@@ -60,7 +60,12 @@ class Stack:
 
     def __init__(self, project: str, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
-        ours = {"BACKEND_SCRIPT": "on", "BRIDGE_PORT": str(port), "COMPOSE_PROJECT_NAME": project}
+        ours = {
+            "BACKEND_SCRIPT": "on",
+            "BRIDGE_PORT": str(port),
+            "BRIDGE_WORKERS": "2",
+            "COMPOSE_PROJECT_NAME": project,
+        }
         others = {k: v for k, v in os.environ.items() if not k.startswith(("BRIDGE_", "BACKEND_"))}
         self._env = {**others, **ours}
         standalone = shutil.which("docker-compose")

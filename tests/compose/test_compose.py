@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -116,8 +117,20 @@ def test_a_backend_that_goes_in_mid_answer_is_told_and_comes_back(stack: Stack, 
     assert stack.inspect("bridge")["RestartCount"] == 0
 
 
-def test_both_end_with_status_0_when_stopped(stack: Stack) -> None:
-    stack.compose("stop")
+def test_both_end_with_status_0_and_a_verdict_for_open_streams_when_stopped(stack: Stack) -> None:
+    endless = script(text="x", count=100_000, interval_ms=20)
+    with ExitStack() as opened:
+        streams = [opened.enter_context(stack.stream(endless, model="script")) for _ in range(8)]
+        assert [next(payloads) for payloads in streams] == ['{"content":"x"}'] * 8
+        stack.compose("stop")
+        for payloads in streams:
+            *_, error, done = payloads
+            assert json.loads(error) == {
+                "error": "The server is shutting down.",
+                "code": "UNAVAILABLE",
+                "retryable": True,
+            }
+            assert done == "[DONE]"
     ends = {service: stack.inspect(service)["State"] for service in ("bridge", "backend")}
     assert {service: end["ExitCode"] for service, end in ends.items()} == {
         "bridge": 0,
