@@ -17,8 +17,8 @@ from bridge.upstream.health import watch
 
 _log = structlog.get_logger("bridge.upstream")
 
-_FIRST_PAUSE_SECONDS = 0.1
-_LONGEST_PAUSE_SECONDS = 1.0
+# Between two attempts to reach a backend. The transport has pauses of its own, up to a second.
+_PAUSE_SECONDS = 0.2
 
 # A backend that refuses all it gets has the fewest open calls, and would get every new one.
 _SUSPECT_SECONDS = 1.0
@@ -134,7 +134,7 @@ class Link:
                 _log.exception("the watch of a backend failed", backend=self.endpoint.target)
                 self._learn(Health.UNKNOWN, RpcError(Status.INTERNAL, str(error)))
             if failures:
-                await asyncio.sleep(_pause(failures))
+                await asyncio.sleep(_PAUSE_SECONDS)
             failures += 1
 
     def _learn(self, health: Health, obstacle: RpcError | None) -> None:
@@ -146,7 +146,3 @@ class Link:
         self.health, self.obstacle = health, obstacle
         if health is not Health.UNKNOWN:
             self.known.set()
-
-
-def _pause(failures: int) -> float:
-    return min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 10))

@@ -220,6 +220,15 @@ async def test_a_backend_that_has_gone_from_its_name_finishes_what_it_has() -> N
             assert [message.text async for message in call] == ["a"]
 
 
+async def test_a_lost_backend_makes_its_name_be_resolved_again() -> None:
+    async with serving_stepped() as new, AsyncExitStack() as stack:
+        async with serving_stepped() as old:
+            name = Name(old.address)
+            backends = await stack.enter_async_context(behind(name, refresh=3600))
+            name.targets = (new.address,)
+        await eventually(lambda: [k.endpoint.target for k in backends.links] == [new.address])
+
+
 async def test_a_name_that_can_t_be_resolved_keeps_what_was_found() -> None:
     async with serving_stepped() as stepped:
         name = Name(stepped.address)
@@ -232,7 +241,7 @@ async def test_a_name_that_can_t_be_resolved_keeps_what_was_found() -> None:
 async def test_a_name_that_is_found_late_is_used_then() -> None:
     async with serving_stepped() as stepped:
         name = Name()
-        async with behind(name) as backends:
+        async with behind(name, refresh=3600) as backends:
             with pytest.raises(RpcError) as caught:
                 start(backends)
             assert caught.value.status is Status.UNAVAILABLE
