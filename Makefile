@@ -19,6 +19,10 @@ test: ## Install what the tests need, then run them all. One file: make test ARG
 	@$(MAKE) --no-print-directory --silent .venv/.dev
 	@scripts/run-tests $(ARGS)
 
+.PHONY: faults
+faults: .venv/.dev ## Run every fault with many streams, and print what became of them. ARGS="--only SIGKILL" runs a part.
+	@$(BIN)/python -m tests.faults $(ARGS)
+
 .PHONY: lint
 lint: .venv/.dev ## Check style, types and schema.
 	$(BIN)/ruff check

@@ -13,6 +13,8 @@ from typing import Any
 
 Record = dict[str, Any]
 
+_LONGEST_LINE = 1 << 24
+
 
 class ServerProcess:
     """A running ``bridge serve`` or ``backend serve``."""
@@ -75,7 +77,7 @@ class ServerProcess:
 
 @asynccontextmanager
 async def server_process(
-    module: str, *arguments: str, env: Mapping[str, str] | None = None
+    module: str, *arguments: str, env: Mapping[str, str] | None = None, observed: bool = False
 ) -> AsyncIterator[ServerProcess]:
     """Run ``python -m module serve arguments``; kill it at the end if it still runs.
 
@@ -83,12 +85,16 @@ async def server_process(
         module: ``bridge`` or ``backend``.
         arguments: Flags of ``serve``; ``--port 0`` unless they say otherwise.
         env: Variables to set beside those of this process.
+        observed: Whether ``tests.faults.observed`` runs it, so that it tells what it holds.
     """
     port = () if "--port" in arguments else ("--port", "0")
+    observer = ("tests.faults.observed",) if observed else ()
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module, "serve", *port, *arguments),
-        stdin=asyncio.subprocess.DEVNULL,
+        *(sys.executable, "-m", *observer, module, "serve", *port, *arguments),
+        stdin=asyncio.subprocess.PIPE if observed else asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE if observed else None,
         stderr=asyncio.subprocess.PIPE,
+        limit=_LONGEST_LINE,
         env={**os.environ, **(env or {})},
     )
     server = ServerProcess(process)

@@ -12,7 +12,7 @@ from enum import Enum
 
 _PIECE = 64 * 1024
 _RECEIVE_BUFFER = 64 * 1024
-_CLOSE_WITH_RST = struct.pack("ii", 1, 0)
+CLOSE_WITH_RST = struct.pack("ii", 1, 0)
 
 
 class Direction(Enum):
@@ -159,7 +159,7 @@ class _Side:
     def reset(self) -> None:
         opened = self.writer.get_extra_info("socket")
         with suppress(OSError):
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _CLOSE_WITH_RST)
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, CLOSE_WITH_RST)
         self.writer.transport.abort()
 
     def finish(self) -> None:
