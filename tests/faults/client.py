@@ -139,7 +139,9 @@ class Client:
         return self._ending
 
     async def leave(self, *, abruptly: bool) -> None:
-        """Close the connection, by RST or by FIN."""
+        """Close the connection, by RST or by FIN; without effect on one that is closed."""
+        if self._writer.is_closing():
+            return
         if abruptly:
             opened = self._writer.get_extra_info("socket")
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, CLOSE_WITH_RST)

@@ -9,12 +9,18 @@ from typing import Any
 
 
 class Kind(StrEnum):
-    """The ways in which an answer ends for its client."""
+    """The ways in which an answer ends for its client.
+
+    CUT is an end of the connection inside the answer, LEFT one that the client itself made.
+    NO_VERDICT is an answer that does not say how it ended, or says it twice, on a connection
+    that stands. WRONG is one that breaks another rule of the wire, or lies.
+    """
 
     FINISHED = "finished"
     FAILED = "failed"
     STATUS = "HTTP"
     LEFT = "left"
+    CUT = "cut off"
     NO_VERDICT = "no verdict"
     WRONG = "wrong"
 
@@ -37,7 +43,7 @@ class Ending:
 
 FINISHED = Ending(Kind.FINISHED)
 LEFT = Ending(Kind.LEFT)
-CUT = Ending(Kind.NO_VERDICT, "cut")
+CUT = Ending(Kind.CUT)
 SILENT = Ending(Kind.NO_VERDICT, "silent")
 
 

@@ -33,8 +33,7 @@ class Outcome:
     Attributes:
         request_id: Its ``x-request-id``.
         ending: How it ended for its client.
-        seconds: From the moment in which the fault struck to the verdict; None when nobody told
-            one.
+        seconds: From the moment in which the fault struck to the verdict.
         left_at: When its client left, in seconds since the epoch; the bridge's record has the
             moment of its verdict.
     """
@@ -59,6 +58,7 @@ class Fault:
         play: Makes it happen to so many streams at the same time.
         setup: The servers that it needs.
         at_a_time: The most streams to play it with.
+        recorded: Whether the bridge lives to write the records of its streams.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Fault:
     play: Play
     setup: Setup = field(default_factory=Setup)
     at_a_time: int = 25
+    recorded: bool = True
 
 
 async def outcome(client: Client, struck: float | None = None, seconds: float = BOUND) -> Outcome:
@@ -85,6 +86,14 @@ async def outcome(client: Client, struck: float | None = None, seconds: float = 
 async def outcomes(clients: Sequence[Client], struck: float | None = None) -> list[Outcome]:
     """Read answers to their ends, at the same time."""
     return list(await asyncio.gather(*(outcome(client, struck) for client in clients)))
+
+
+async def left(world: World, clients: Sequence[Client], left_at: float) -> list[Outcome]:
+    """Wait until the bridge has seen that ``clients`` are gone, as they are since ``left_at``."""
+    await world.recorded({client.request_id for client in clients}, BOUND)
+    for client in clients:
+        await client.leave(abruptly=True)
+    return [Outcome(client.request_id, LEFT, left_at=left_at) for client in clients]
 
 
 def asking(request: Callable[[], Request] | Request) -> Play:
@@ -124,8 +133,10 @@ class Result:
 
     @property
     def without_verdict(self) -> int:
-        """How many streams have no verdict."""
-        return sum(o.ending.kind is Kind.NO_VERDICT for o in self.outcomes)
+        """How many streams have no verdict, but for those that the fault itself cut off."""
+        allowed = self.fault.expected
+        kinds = {Kind.NO_VERDICT, Kind.CUT}
+        return sum(o.ending.kind in kinds and o.ending not in allowed for o in self.outcomes)
 
     @property
     def tasks_left(self) -> int:
@@ -168,32 +179,21 @@ async def run(fault: Fault, world: World, streams: int, *, warm_up: bool = True)
         played += await fault.play(world, min(fault.at_a_time, streams - len(played)))
         await world.heal()
     after = await world.settled(before)
-    records = await _records(world, logged, played)
-    told = [_with_time(o, records.get(o.request_id, [])) for o in played]
-    disagreements = [why for o in told if (why := _disagreement(o, records.get(o.request_id, [])))]
+    if fault.recorded:
+        ids = {o.request_id for o in played if o.ending.kind is not Kind.STATUS}
+        await world.recorded(ids, 5)
+    records = world.stream_records()
+    told = [_with_time(o, records[o.request_id]) for o in played]
+    disagreements = (_disagreement(o, records[o.request_id]) for o in told if fault.recorded)
     errors = [
         str(r) for r in world.bridge.records()[logged:] if r["level"] in {"error", "critical"}
     ]
-    return Result(fault, told, before, after, disagreements, errors + _noise(world)[noise:])
+    lies = [why for why in disagreements if why]
+    return Result(fault, told, before, after, lies, errors + _noise(world)[noise:])
 
 
 def _noise(world: World) -> list[str]:
     return [line for life in world.bridge.lives for line in life.other_output]
-
-
-async def _records(world: World, logged: int, played: Sequence[Outcome]) -> dict[str, list[Record]]:
-    """Return the records of the streams by request id, when they have come."""
-    expected = {o.request_id for o in played if o.ending.kind is not Kind.STATUS}
-    found: dict[str, list[Record]] = {}
-    for _ in range(50):
-        found = {}
-        for record in world.bridge.records()[logged:]:
-            if record["event"] == "stream ended":
-                found.setdefault(record["request_id"], []).append(record)
-        if expected <= found.keys():
-            break
-        await asyncio.sleep(0.1)
-    return found
 
 
 def _with_time(told: Outcome, records: Sequence[Record]) -> Outcome:
@@ -214,7 +214,8 @@ def _disagreement(told: Outcome, records: Sequence[Record]) -> str | None:
         Kind.FINISHED: outcome == "finished",
         Kind.FAILED: outcome in {"failed", "cut by shutdown"} and code == told.ending.detail,
         Kind.STATUS: outcome == "failed" and told.ending.detail.endswith(f" {code}"),
-        Kind.LEFT: told.ending == LEFT and outcome == "left by the client",
+        Kind.LEFT: outcome == "left by the client",
+        Kind.CUT: outcome == "left by the client",
         Kind.NO_VERDICT: True,
         Kind.WRONG: False,
     }[told.ending.kind]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence, Set
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 
 import psutil
 
@@ -105,7 +106,6 @@ class World:
     upstream: Proxy
     downstream: Proxy
     address: str
-    clients: list[Client] = field(default_factory=list)
 
     async def ask(self, request: Request, *, small_buffer: bool = False) -> Client:
         """Ask the bridge without a network between."""
@@ -124,6 +124,21 @@ class World:
         async with asyncio.timeout(seconds):
             while (await observe(self.backend.server)).streams != calls:
                 await asyncio.sleep(0.02)
+
+    def stream_records(self) -> dict[str, list[Record]]:
+        """Return the records of all streams by request id; an empty list for any other id."""
+        found: dict[str, list[Record]] = defaultdict(list)
+        for record in self.bridge.records():
+            if record["event"] == "stream ended":
+                found[record["request_id"]].append(record)
+        return found
+
+    async def recorded(self, request_ids: Set[str], seconds: float) -> None:
+        """Wait until the streams are recorded, but for no longer than ``seconds``."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not request_ids <= self.stream_records().keys():
+                    await asyncio.sleep(0.1)
 
     async def start_bridge(self) -> None:
         """Start the bridge again."""

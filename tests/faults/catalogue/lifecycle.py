@@ -1,0 +1,76 @@
+"""The bridge itself stops, or dies."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Sequence
+
+from tests.faults.catalogue.plays import hanging, instead, underway
+from tests.faults.catalogue.setups import with_grace
+from tests.faults.client import Request, scripted
+from tests.faults.endings import CUT, FINISHED, Ending, failed, wrong
+from tests.faults.fault import Fault, Outcome, Play, Side, outcomes
+from tests.faults.world import World
+
+
+def _stops(request: Request, *signals: signal.Signals) -> Play:
+    async def play(world: World, streams: int) -> Sequence[Outcome]:
+        clients = await underway(world, request, 2, streams)
+        server = world.bridge.server
+        moment = time.time()
+        for number in signals:
+            server.process.send_signal(number)
+            await server.logged("stopping")
+        told = await outcomes(clients, moment)
+        exit_status = await server.wait()
+        return instead(told, wrong(f"exit status {exit_status}")) if exit_status else told
+
+    return play
+
+
+async def _is_killed(world: World, streams: int) -> Sequence[Outcome]:
+    clients = await underway(world, hanging(2), 2, streams)
+    moment = time.time()
+    await world.bridge.kill()
+    return await outcomes(clients, moment)
+
+
+def _bridge(name: str, expected: Ending, play: Play, grace: int) -> Fault:
+    setup = with_grace(grace)
+    return Fault(f"bridge {name}", Side.BRIDGE, frozenset({expected}), play, setup, 50)
+
+
+_IN_TIME = scripted({"text": "a", "count": 20, "interval_ms": 30}, due=0.57)
+_CUT = failed("UNAVAILABLE")
+
+FAULTS = (
+    *(
+        _bridge(f"stops ({number.name}), streams end in its grace", FINISHED, play, 20)
+        for number in (signal.SIGTERM, signal.SIGINT)
+        for play in [_stops(_IN_TIME, number)]
+    ),
+    _bridge(
+        "stops, and has a second signal at once",
+        _CUT,
+        _stops(hanging(2), signal.SIGTERM, signal.SIGTERM),
+        20,
+    ),
+    *(
+        _bridge(
+            f"stops (SIGTERM), streams outlast its grace of {grace} s",
+            _CUT,
+            _stops(hanging(2), signal.SIGTERM),
+            grace,
+        )
+        for grace in (0, 1)
+    ),
+    Fault(
+        "bridge killed (SIGKILL)",
+        Side.BRIDGE,
+        frozenset({CUT}),
+        _is_killed,
+        with_grace(1),
+        recorded=False,
+    ),
+)
