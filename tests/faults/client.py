@@ -14,7 +14,7 @@ from typing import Any
 import h11
 
 from tests.conftest import ask
-from tests.faults.endings import CUT, SILENT, Ending, Frames, no_verdict, of_json, wrong
+from tests.faults.endings import CUT, LEFT, SILENT, Ending, Frames, no_verdict, of_json, wrong
 from tests.faults.proxy import CLOSE_WITH_RST
 
 PATH = "/v1/chat/completions"
@@ -148,6 +148,14 @@ class Client:
             self._writer.transport.abort()
         else:
             self._writer.close()
+
+    async def ending_by_leaving(self, messages: int) -> Ending:
+        """Read so many messages and leave by FIN, unless the answer ends before; return the end."""
+        await self.messages(messages)
+        if self._ending is None:
+            await self.leave(abruptly=False)
+            self._end(LEFT)
+        return await self.ending(0)
 
     def read_nothing(self) -> None:
         """Take no more from the kernel."""

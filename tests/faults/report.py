@@ -1,4 +1,4 @@
-"""Writes docs/reliability.md: each section is what a command measured."""
+"""What was found, and how it gets into docs/reliability.md: each section is from a command."""
 
 from __future__ import annotations
 
@@ -6,10 +6,44 @@ import datetime
 import os
 import platform
 import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "reliability.md"
+
+
+@dataclass
+class Findings:
+    """What a scenario showed.
+
+    Attributes:
+        headings: Those of its table.
+        rows: The rows of its table.
+        sentences: What to say below it.
+        complaints: What was not as it has to be.
+    """
+
+    headings: Sequence[str]
+    rows: list[Sequence[str]] = field(default_factory=list)
+    sentences: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def markdown(self) -> str:
+        """Return the table, and the sentences below it."""
+        sentences = "".join(f"\n{sentence}\n" for sentence in self.sentences)
+        return table(self.headings, self.rows) + sentences
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    return "".join(map(table_row, [headings, ["---"] * len(headings), *rows]))
+
+
+def table_row(cells: Sequence[str]) -> str:
+    """Return a row of a table in Markdown."""
+    return f"| {' | '.join(cells)} |\n"
 
 
 def write(section: str, command: str, body: str) -> None:

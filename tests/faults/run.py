@@ -83,9 +83,3 @@ def row(result: Result) -> Sequence[str]:
 def percentile(values: Sequence[float], percent: int) -> float:
     """Return the value below which ``percent`` of ``values`` are; one value is its own."""
     return quantiles(values, n=100)[percent - 1] if len(values) > 1 else values[0]
-
-
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table in Markdown."""
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)

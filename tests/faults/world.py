@@ -119,7 +119,7 @@ class World:
         """Ask for each of ``requests`` at the same time."""
         return await asyncio.gather(*(self.ask(request) for request in requests))
 
-    async def reached(self, calls: int, seconds: float = 20) -> None:
+    async def reached(self, calls: int, seconds: float = 30) -> None:
         """Wait until the backend has exactly so many calls open."""
         async with asyncio.timeout(seconds):
             while (await observe(self.backend.server)).streams != calls:
@@ -192,7 +192,7 @@ async def standing(setup: Setup) -> AsyncIterator[World]:
     backend = Served(
         "backend",
         ("--port", str(port), "--log-format", "json"),
-        {"BACKEND_MODEL": "script", "BACKEND_SHUTDOWN_GRACE": "1", **dict(setup.backend)},
+        {"BACKEND_MODEL": "script", "BACKEND_SHUTDOWN_GRACE": "2", **dict(setup.backend)},
     )
     async with AsyncExitStack() as stack:
         stack.push_async_callback(backend.stop)

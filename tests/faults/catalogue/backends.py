@@ -131,7 +131,7 @@ FAULTS = (
         "backend drains (SIGTERM), streams end in its grace",
         Side.BACKEND,
         frozenset({FINISHED}),
-        _drained(scripted({"text": "a", "count": 20, "interval_ms": 30}), 2),
+        _drained(scripted({"text": "a", "count": 20, "interval_ms": 50}), 2),
         DIRECT,
     ),
     Fault(

@@ -57,7 +57,9 @@ def _leaves_while_data_flows(*, abruptly: bool) -> Play:
 
 def _cut(how: Cut) -> Play:
     async def play(world: World, streams: int) -> Sequence[Outcome]:
-        clients = await _through(world, hanging(3), 3, streams)
+        clients = await _through(world, hanging(3), streams)
+        for client in clients:
+            await client.messages(3)
         moment = time.time()
         world.downstream.cut(how)
         return await outcomes(clients, moment)
@@ -65,12 +67,8 @@ def _cut(how: Cut) -> Play:
     return play
 
 
-async def _through(world: World, request: Request, messages: int, streams: int) -> list[Client]:
-    clients = await asyncio.gather(*(world.ask_through(request) for _ in range(streams)))
-    await world.reached(streams)
-    for client in clients:
-        await client.messages(messages)
-    return list(clients)
+async def _through(world: World, request: Request, streams: int) -> list[Client]:
+    return await asyncio.gather(*(world.ask_through(request) for _ in range(streams)))
 
 
 async def _reads_nothing(world: World, streams: int) -> Sequence[Outcome]:
@@ -82,8 +80,10 @@ async def _reads_nothing(world: World, streams: int) -> Sequence[Outcome]:
 
 
 async def _network_silent(world: World, streams: int) -> Sequence[Outcome]:
-    request = scripted({"text": "x" * 10_000, "count": 1000, "interval_ms": 5})
-    clients = await _through(world, request, 1, streams)
+    request = scripted({"text": "x" * 10_000, "count": 10_000, "interval_ms": 5})
+    clients = await _through(world, request, streams)
+    for client in clients:
+        await client.messages(1)
     moment = time.time()
     world.downstream.silence(frozenset({Direction.TO_CLIENT}))
     return await left(world, clients, moment)
@@ -103,13 +103,13 @@ async def _reads_slowly(world: World, streams: int) -> Sequence[Outcome]:
 async def _slow_link(world: World, streams: int) -> Sequence[Outcome]:
     world.downstream.delay(0.2)
     request = scripted({"text": "a", "count": 20, "interval_ms": 20}, due=0.38)
-    return await outcomes(await _through(world, request, 0, streams))
+    return await outcomes(await _through(world, request, streams))
 
 
 async def _narrow_link(world: World, streams: int) -> Sequence[Outcome]:
     world.downstream.throttle(100_000)
     request = scripted({"text": "x" * 1000, "count": 100, "interval_ms": 2}, due=0.2)
-    return await outcomes(await _through(world, request, 0, streams))
+    return await outcomes(await _through(world, request, streams))
 
 
 async def _pauses(world: World, streams: int) -> Sequence[Outcome]:

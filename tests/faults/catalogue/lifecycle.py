@@ -41,7 +41,7 @@ def _bridge(name: str, expected: Ending, play: Play, grace: int) -> Fault:
     return Fault(f"bridge {name}", Side.BRIDGE, frozenset({expected}), play, setup, 50)
 
 
-_IN_TIME = scripted({"text": "a", "count": 20, "interval_ms": 30}, due=0.57)
+_IN_TIME = scripted({"text": "a", "count": 30, "interval_ms": 50}, due=1.45)
 _CUT = failed("UNAVAILABLE")
 
 FAULTS = (

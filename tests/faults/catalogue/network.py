@@ -17,8 +17,9 @@ UNAVAILABLE = frozenset({failed("UNAVAILABLE")})
 TOO_LATE = frozenset({failed("DEADLINE_EXCEEDED")})
 FINISHES = frozenset({FINISHED})
 
-_LONG = scripted({"text": "x" * 3000, "count": 100, "interval_ms": 20})
-_LARGE = scripted({"text": "x" * 30_000, "count": 2, "first_ms": 100})
+_LONG = scripted({"text": "x" * 3000, "count": 1000, "interval_ms": 20})
+_LARGE = scripted({"text": "x" * 30_000, "count": 2})
+_ASKED = scripted({"text": "a"})
 _SHORT = scripted({"text": "a" * 100, "count": 20, "interval_ms": 20}, due=0.38)
 
 
@@ -77,7 +78,7 @@ async def _cut_once(world: World, streams: int) -> Sequence[Outcome]:
     while len(told) < streams:
         told += await outcomes(await world.ask_all([_SHORT] * min(10, streams - len(told))))
         if len(told) < streams:
-            request = scripted({"text": "a", "count": 3, "first_ms": 200})
+            request = scripted({"text": "a", "count": 3, "first_ms": 1000})
             clients = await underway(world, request, 0, 1)
             moment = time.time()
             world.upstream.cut(Cut.RST)
@@ -107,17 +108,20 @@ FAULTS = (
     ),
     *(
         Fault(
-            f"connection to the backend cut by {how.value} inside a message, after {messages}",
+            f"connection to the backend cut by {how.value} inside {what}",
             Side.NETWORK,
             UNAVAILABLE,
-            struck(_cut_inside(how, size), messages, request),
+            play,
             PATIENT,
         )
         for how in Cut
-        for messages, request, size in ((0, _LARGE, 20_000), (2, _LONG, 1500))
+        for what, play in (
+            ("the first message", _first(_cut_inside(how, 20_000), _LARGE)),
+            ("a later message", struck(_cut_inside(how, 1500), 2, _LONG)),
+        )
     ),
     Fault(
-        "backend refuses connections", Side.NETWORK, UNAVAILABLE, _first(_refuse, _SHORT), PATIENT
+        "backend refuses connections", Side.NETWORK, UNAVAILABLE, _first(_refuse, _ASKED), PATIENT
     ),
     Fault("link to the backend: 0.2 s", Side.NETWORK, FINISHES, _first(_slow, _SHORT), PATIENT),
     Fault(
@@ -131,7 +135,7 @@ FAULTS = (
         "backend refuses connections, with retries",
         Side.NETWORK,
         UNAVAILABLE,
-        _first(_refuse, _SHORT),
+        _first(_refuse, _ASKED),
         RETRYING,
     ),
     Fault(
@@ -156,7 +160,7 @@ FAULTS = (
         "backend takes connections, but its network is silent",
         Side.NETWORK,
         TOO_LATE,
-        _first(_silent_anew, _SHORT),
+        _first(_silent_anew, _ASKED),
         IMPATIENT,
     ),
 )
