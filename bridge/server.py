@@ -106,7 +106,7 @@ def bind(host: str, port: int, *, write_timeout: int) -> list[socket.socket]:
             chosen = port or (sockets[0].getsockname()[1] if sockets else 0)
             opened = socket.create_server((where[0], chosen), family=family, backlog=2048)
             sockets.append(opened)
-            _bound_the_buffers(opened, write_timeout)
+            _tune(opened, write_timeout)
     except OSError as error:
         for opened in sockets:
             opened.close()
@@ -117,9 +117,12 @@ def bind(host: str, port: int, *, write_timeout: int) -> list[socket.socket]:
     return sockets
 
 
-def _bound_the_buffers(listener: socket.socket, write_timeout: int) -> None:
+def _tune(listener: socket.socket, write_timeout: int) -> None:
     # A connection has what its listener has.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+    # Otherwise a frame waits for the acknowledgement of the one before it (RFC 896). asyncio sees
+    # to that only for sockets that it has made itself.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         # RFC 5482; tcp(7): also while the peer's window is closed.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, write_timeout * 1000)
