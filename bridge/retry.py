@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass, field
 
 from google.protobuf.message import DecodeError
@@ -12,6 +13,7 @@ from google.rpc.status_pb2 import Status as RpcStatus
 from bridge.status import Status
 from bridge.upstream import RpcError
 
+_MILLISECONDS = re.compile(r"\d{1,10}", re.ASCII)
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0
 _BUDGET_SHARE = 0.1
@@ -55,7 +57,7 @@ def pause_before_retry(error: RpcError, attempt: int) -> float | None:
     trailers = dict(error.trailers)
     pushback = trailers.get("grpc-retry-pushback-ms")
     if pushback is not None:
-        return int(pushback) / 1000 if str(pushback).isdecimal() else None
+        return int(pushback) / 1000 if _MILLISECONDS.fullmatch(str(pushback)) else None
     details = trailers.get("grpc-status-details-bin")
     if isinstance(details, bytes) and (asked := _retry_delay(details)) is not None:
         return asked
@@ -64,13 +66,12 @@ def pause_before_retry(error: RpcError, attempt: int) -> float | None:
 
 
 def _retry_delay(details: bytes) -> float | None:
-    try:
-        status = RpcStatus.FromString(details)
-    except DecodeError:
-        return None
     info = RetryInfo()
-    for detail in status.details:
-        if detail.Unpack(info):
-            delay = info.retry_delay
-            return float(delay.seconds + delay.nanos * 1e-9)
+    try:
+        for detail in RpcStatus.FromString(details).details:
+            if detail.Unpack(info):
+                delay = info.retry_delay
+                return float(delay.seconds + delay.nanos * 1e-9)
+    except DecodeError:
+        pass
     return None

@@ -52,6 +52,7 @@ def trailers_with(seconds: float) -> list[tuple[str, str | bytes]]:
         ([("grpc-retry-pushback-ms", "250")], 0.25),
         ([("grpc-retry-pushback-ms", "-1")], None),
         ([("grpc-retry-pushback-ms", "soon")], None),
+        ([("grpc-retry-pushback-ms", "9" * 5000)], None),
         (trailers_with(1.5), 1.5),
         ([("grpc-retry-pushback-ms", "0"), *trailers_with(1.5)], 0),
     ],
@@ -62,7 +63,17 @@ def test_the_server_says_when_or_that_it_must_not_be(
     assert pause_before_retry(RpcError(Status.UNAVAILABLE, trailers=trailers), 0) == pause
 
 
-@pytest.mark.parametrize("details", [b"\xff\xff", RpcStatus().SerializeToString()])
+BAD_RETRY_INFO = Any(type_url="type.googleapis.com/google.rpc.RetryInfo", value=b"\xff")
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        b"\xff\xff",
+        RpcStatus().SerializeToString(),
+        RpcStatus(details=[BAD_RETRY_INFO]).SerializeToString(),
+    ],
+)
 def test_details_that_say_nothing_are_passed_over(details: bytes) -> None:
     error = RpcError(Status.UNAVAILABLE, trailers=[("grpc-status-details-bin", details)])
     assert pause_before_retry(error, 0) is not None
