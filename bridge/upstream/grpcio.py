@@ -7,7 +7,6 @@ import re
 from collections.abc import AsyncIterator, Callable
 from typing import Generic
 
-import grpc
 from google.protobuf.message import DecodeError, Message
 from grpc import aio
 
@@ -26,6 +25,11 @@ from bridge.upstream.call import (
 )
 from bridge.upstream.credentials import Tls
 
+# Trailers between the first of these limits and the second are refused at random, the more often
+# the larger they are: a status of 12 KB would get through every other time.
+_METADATA_LIMITS = ("grpc.max_metadata_size", "grpc.absolute_max_metadata_size")
+_METADATA_BYTES = 16 * 1024
+
 # The core waits up to two minutes before it tries a lost backend again: far longer than
 # people wait for a page. The least pause stays as it is, since the core also takes it for the
 # time in which a connection has to be made.
@@ -35,10 +39,17 @@ _OPTIONS = [
     ("grpc.http2.bdp_probe", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
+    *((name, _METADATA_BYTES) for name in _METADATA_LIMITS),
 ]
 
+# What the core says of a call that it ended itself, since the answer was wrong. It leaves no other
+# mark on such a status.
+_FROM_THE_CORE = re.compile(r"Stream removed \(|Received http2 header with status: |Decompress")
+_TOO_LARGE = re.compile(r"(CLIENT: Received|Decompressed) message larger than max")
+_NOT_HTTP2 = "Stream removed (Failed parsing HTTP/2"
+
 # The core gives UNAVAILABLE to what a server never answered, with a message made of addresses
-# and system errors, and leaves no other mark on such a status.
+# and system errors.
 _NOT_FROM_THE_SERVER = re.compile(
     r"failed to connect to all addresses|(DNS|name) resolution failed|Socket closed|"
     r"Cancelling all calls|Stream removed|Broken pipe|(recvmsg|sendmsg|connect):|"
@@ -184,9 +195,14 @@ def _translate(error: aio.AioRpcError | DecodeError) -> RpcError:
     status = Status.from_code(error.code().value[0])
     details = error.details() or ""
     trailers = tuple(error.trailing_metadata() or ())
-    if error.code() is grpc.StatusCode.UNAVAILABLE and _NOT_FROM_THE_SERVER.search(details):
+    if status is Status.RESOURCE_EXHAUSTED and _TOO_LARGE.search(details):
+        return RpcError(status, "A message of the backend is too large.", trailers, details)
+    if details.startswith(_NOT_HTTP2):
+        # The connection is broken, with every call that is on it, and the core says UNKNOWN.
+        return RpcError(Status.UNAVAILABLE, cause=details)
+    if _FROM_THE_CORE.match(details) or (
+        status is Status.UNAVAILABLE and _NOT_FROM_THE_SERVER.search(details)
+    ):
         refused = _REFUSED_STREAM in details
         return RpcError(status, trailers=trailers, cause=details, unprocessed=refused)
-    if status is Status.RESOURCE_EXHAUSTED and "CLIENT: Received message larger than" in details:
-        return RpcError(status, "A message of the backend is too large.", trailers, details)
     return RpcError(status, details, trailers)
