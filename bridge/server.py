@@ -74,7 +74,6 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening after the delay, and wait for the open streams or the grace period."""
-        self._streams.draining = True
         _log.info("stopping", open_streams=len(self._streams))
         if self._settings.shutdown_delay:
             with suppress(TimeoutError):

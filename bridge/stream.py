@@ -37,6 +37,9 @@ class OpenCall(Protocol):
         ...
 
 
+# How often an RPC is tried again that no server has seen, beside what the settings allow.
+_UNSEEN_TRIES = 5
+
 _PREFERENCE_APPLIED = {"preference-applied": "status"}
 
 
@@ -72,6 +75,7 @@ class CallResponse(Response, ABC):
         self._call: CompletionCall | None = None
         self._pause: asyncio.Event | None = None
         self._tries_left = state.settings.retries
+        self._unseen_tries_left = _UNSEEN_TRIES
         self._delivering = False
         self._seen_messages = 0
         self._last_message: float | None = None
@@ -165,7 +169,8 @@ class CallResponse(Response, ABC):
 
     def _may_retry(self, error: RpcError) -> bool:
         # gRFC A6, "Transparent Retries": what no server has seen costs no server anything.
-        if error.unprocessed:
+        if error.unprocessed and self._unseen_tries_left:
+            self._unseen_tries_left -= 1
             return True
         self._tries_left -= 1
         return self._tries_left >= 0 and self._state.retry_budget.take()

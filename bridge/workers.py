@@ -29,14 +29,12 @@ _OVERTIME_SECONDS = 5
 
 _CAN_NOT_START = 3
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
 
 class Workers:
     """The processes that serve, as many as the settings say.
 
-    SIGTERM and SIGINT are handed on to each, a second one, too. A worker that dies is replaced.
-    When this process dies, its workers end as after a SIGTERM.
+    SIGTERM and SIGINT end each by SIGTERM; a second one reaches them, too. A worker that dies is
+    replaced. When this process dies, its workers end as after a SIGTERM.
 
     Args:
         settings: Of each worker.
@@ -53,8 +51,8 @@ class Workers:
     async def serve(self) -> int:
         """Serve until a signal; return the exit status: 0 after a clean end, else 1."""
         loop = asyncio.get_running_loop()
-        for signal_number in _SIGNALS:
-            loop.add_signal_handler(signal_number, self._hand_on, signal_number)
+        loop.add_signal_handler(signal.SIGTERM, self._stop)
+        loop.add_signal_handler(signal.SIGINT, self._stop)
         limit = asyncio.create_task(self._kill_the_late())
         try:
             async with asyncio.TaskGroup() as group:
@@ -64,23 +62,21 @@ class Workers:
             limit.cancel()
         return 1 if self._failed else 0
 
-    def _hand_on(self, number: int) -> None:
+    def _stop(self) -> None:
         self._stopping.set()
         for process in self._processes:
-            if process.pid is not None:
-                with suppress(ProcessLookupError):
-                    os.kill(process.pid, number)
+            process.terminate()
 
     async def _keep(self, number: int) -> None:
         while not self._stopping.is_set():
             status = await self._run(number)
             if self._stopping.is_set():
                 # One that was still starting is ended by the signal itself.
-                self._failed |= status not in {0, *(-number for number in _SIGNALS)}
+                self._failed |= status not in {0, -signal.SIGTERM}
             elif status == _CAN_NOT_START:
                 # Another one would fail in the same way.
                 self._failed = True
-                self._hand_on(signal.SIGTERM)
+                self._stop()
             else:
                 _log.error("a worker died", worker=number, exit_status=status)
                 with suppress(TimeoutError):

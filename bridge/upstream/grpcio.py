@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from typing import Generic
 
+import grpc
 from google.protobuf.message import DecodeError, Message
 from grpc import aio
 

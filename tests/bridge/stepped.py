@@ -10,7 +10,7 @@ import grpc
 from grpc import aio
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 
-from bridge.upstream.completion import CHECK_HEALTH, STREAM_COMPLETION
+from bridge.upstream.completion import CHECK_HEALTH, STREAM_COMPLETION, WATCH_HEALTH
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 
 Health = grpc.StatusCode | int
@@ -27,6 +27,7 @@ class SteppedBackend(grpc.GenericRpcHandler):
         self.trailers: tuple[tuple[str, str | bytes], ...] = ()
         self.seconds_left: float | None = None
         self.health: Health | None = None
+        self.watched = False
         self.asked_for: list[str] = []
         self.metadata: list[tuple[str, str | bytes]] = []
         self.client_name: str | None = None
@@ -41,6 +42,8 @@ class SteppedBackend(grpc.GenericRpcHandler):
         self.asked_for.append(details.method or "")
         if details.method == CHECK_HEALTH.path and self.health is not None:
             return grpc.unary_unary_rpc_method_handler(self._check)
+        if details.method == WATCH_HEALTH.path and self.watched:
+            return grpc.unary_stream_rpc_method_handler(self._watch)
         if details.method != STREAM_COMPLETION.path:
             return None
         self.metadata = list(details.invocation_metadata)
@@ -66,6 +69,10 @@ class SteppedBackend(grpc.GenericRpcHandler):
             self._cancelled.set()
         finally:
             self.ended += 1
+
+    async def _watch(self, request: bytes, context: aio.ServicerContext[bytes, bytes]) -> None:
+        await context.write(HealthCheckResponse(status=self.health).SerializeToString())
+        await asyncio.get_running_loop().create_future()
 
     async def _check(self, request: bytes, context: aio.ServicerContext[bytes, bytes]) -> bytes:
         if isinstance(self.health, grpc.StatusCode):

@@ -2,10 +2,11 @@
 
 import httpx
 import pytest
+from grpc_health.v1.health_pb2 import HealthCheckResponse
 
 from bridge.settings import Settings
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
-from tests.bridge.stepped import SteppedBackend
+from tests.bridge.stepped import SteppedBackend, serving_stepped
 from tests.conftest import DONE, ask, eventually, serving_bridge
 from tests.faults.proxy import proxying
 
@@ -43,6 +44,28 @@ async def test_a_network_that_falls_silent_ends_its_streams_and_is_found_again(
             await eventually(lambda: running.backends.obstacle() is not None)
             proxy.heal()
             await eventually(lambda: running.backends.obstacle() is None, seconds=30)
+
+
+async def test_a_silent_stream_does_not_make_it_give_up_pinging() -> None:
+    async with (
+        serving_stepped(options=[("grpc.http2.max_ping_strikes", 0)]) as stepped,
+        proxying(stepped.address) as proxy,
+    ):
+        stepped.watched, stepped.health = True, HealthCheckResponse.SERVING
+        settings = Settings(
+            backend=proxy.address, keepalive=0.2, keepalive_timeout=2, retries=0, heartbeat=0.5
+        )
+        async with (
+            serving_bridge(settings) as running,
+            httpx.AsyncClient(base_url=running.url, timeout=30) as http,
+            http.stream("POST", PATH, json=ask("hello")) as response,
+        ):
+            chunks = response.aiter_raw()
+            # Many a ping goes without a byte of ours in between.
+            for _ in range(5):
+                assert await anext(chunks) == b'data: {"content":""}\n\n'
+            proxy.silence()
+            assert b"".join([chunk async for chunk in chunks]).endswith(LOST)
 
 
 async def test_a_backend_that_thinks_is_not_taken_for_dead(stepped: SteppedBackend) -> None:

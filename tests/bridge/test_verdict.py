@@ -146,10 +146,12 @@ class Run:
             case "blocked":
                 self.writable.clear()
 
+    async def serve(self) -> None:
+        scope = cast("dict[str, Any]", {"type": "http"})
+        await self.stream(scope, self.incoming.get, self.send)
+
     async def through(self, events: tuple[str, ...]) -> None:
-        serving = asyncio.create_task(
-            self.stream(cast("dict[str, Any]", {"type": "http"}), self.incoming.get, self.send)
-        )
+        serving = asyncio.create_task(self.serve())
         await settle()
         for event in events:
             self.happen(event)
@@ -158,6 +160,32 @@ class Run:
         self.call.steps.put_nowait(None)
         await serving
         await settle()
+
+
+async def test_a_client_that_leaves_before_the_rpc_starts_has_it_cancelled() -> None:
+    run = Run()
+    run.happen("blocked")
+    serving = asyncio.create_task(run.serve())
+    await settle()
+    run.happen("left")
+    await serving
+    assert run.call.cancelled
+    assert [record.outcome for record in run.records] == [Outcome.LEFT]
+
+
+async def test_a_heartbeat_that_can_t_be_written_is_not_left_behind() -> None:
+    run = Run()
+    serving = asyncio.create_task(run.serve())
+    await settle()
+    tasks = asyncio.all_tasks() - {serving}
+    run.happen("blocked")
+    run.happen("heartbeat")
+    await settle()
+    (beat,) = asyncio.all_tasks() - tasks - {serving}
+    run.incoming.put_nowait({"type": "http.disconnect"})
+    await serving
+    await settle()
+    assert beat.cancelled()
 
 
 async def settle() -> None:

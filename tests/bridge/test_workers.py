@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 import backend.server
+from tests.bridge.stepped import SteppedBackend
 from tests.conftest import CUT, DONE, ask, eventually, script
 from tests.processes import Record, ServerProcess, server_process
 
@@ -88,6 +89,28 @@ async def test_the_second_signal_reaches_every_worker(
         bridge.process.send_signal(signal.SIGTERM)
         for chunks in reading:
             assert b"".join([chunk async for chunk in chunks]) == CUT
+        assert await bridge.wait() == 0
+
+
+async def test_ctrl_c_at_a_terminal_is_one_signal(stepped: SteppedBackend) -> None:
+    flags = ("--backend", stepped.address, "--workers", "2", "--shutdown-grace", "600")
+    async with (
+        server_process("bridge", *flags) as bridge,
+        httpx.AsyncClient(base_url=f"http://{await bridge.address()}", timeout=30) as http,
+        http.stream("POST", PATH, json=ask("hello")) as response,
+    ):
+        await stepped.began()
+        for number in range(2):
+            await bridge.logged("listening", where=of_worker(number))
+        # A terminal sends it to every process of the group.
+        group = os.getpgid(bridge.process.pid)
+        for pid in (bridge.process.pid, *worker_pids(bridge)):
+            if os.getpgid(pid) == group:
+                os.kill(pid, signal.SIGINT)
+        for number in range(2):
+            await bridge.logged("stopping", where=of_worker(number))
+        await stepped.end()
+        assert await response.aread() == DONE
         assert await bridge.wait() == 0
 
 

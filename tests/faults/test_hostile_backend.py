@@ -104,7 +104,7 @@ async def test_what_ends_a_stream_ends_no_other(
     client: httpx.AsyncClient, hostile: HostileBackend, running: RunningBridge
 ) -> None:
     apart = [(m, after) for m, after in CASES if not m.ends_connection]
-    Random(1).shuffle(apart)  # noqa: S311 - an order, no secret
+    Random(1).shuffle(apart)
 
     async def ask_for(misbehaviour: Misbehaviour, after: int) -> None:
         headers = {}
@@ -143,7 +143,7 @@ NO_HTTP2 = {
     "http-1": b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
     "tls": b"\x15\3\3\0\2\2\x46" * 2,
     "ssh": b"SSH-2.0-OpenSSH_9.6\r\n",
-    "random": Random(2).randbytes(512),  # noqa: S311 - no secret
+    "random": Random(2).randbytes(512),
     "goaway": b"\0\0\x08\7\0\0\0\0\0\0\0\0\0\0\0\0\x0b",
     "silence": b"",
 }

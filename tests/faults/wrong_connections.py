@@ -270,7 +270,7 @@ _BREAKING: dict[str, Callable[[int], Parts]] = {
     "continuation-alone": lambda stream_id: [
         ContinuationFrame(stream_id, b"\x82", flags=["END_HEADERS"])
     ],
-    "random-bytes": lambda _: [Random(1).randbytes(4096)],  # noqa: S311 - no secret
+    "random-bytes": lambda _: [Random(1).randbytes(4096)],
     "http-1-answer": lambda _: [b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"],
     "tls-alert": lambda _: [b"\x15\3\3\0\2\2\x46"],
 }
