@@ -15,7 +15,7 @@ from protos.completion.v1.completion_pb2 import StreamCompletionRequest
 from tests.conftest import eventually
 from tests.faults.misbehaviour import TEXTS, Act, Misbehaviour
 from tests.faults.raw_http2 import HostileCall, HostileConnection, length_prefixed
-from tests.faults.wrong_connections import WRONG_CONNECTIONS
+from tests.faults.wrong_connections import GOAWAY_OF_NO_KNOWN_CODE, WRONG_CONNECTIONS
 from tests.faults.wrong_messages import COMPRESSED, WRONG_MESSAGES
 from tests.faults.wrong_statuses import WRONG_STATUSES
 
@@ -63,6 +63,7 @@ class HostileBackend:
         self.open_calls = 0
         self.acts: dict[str, Act] = {"good": HostileCall.trailers}
         self.acts |= {name: misbehaviour.act for name, misbehaviour in MISBEHAVIOURS.items()}
+        self.acts[GOAWAY_OF_NO_KNOWN_CODE.name] = GOAWAY_OF_NO_KNOWN_CODE.act
         self._settings = settings
         self._gates: dict[str, asyncio.Event] = {}
         self._connections: set[asyncio.Task[None]] = set()

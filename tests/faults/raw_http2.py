@@ -203,17 +203,24 @@ class HostileConnection:
     async def send(self, *parts: Frame | bytes) -> None:
         """Send what h2 has to say, and then ``parts`` with nothing between them."""
         own = [part.serialize() if isinstance(part, Frame) else part for part in parts]
+        for part in parts:
+            if isinstance(part, DataFrame):
+                self._take_out(part)
         self._writer.write(self.h2.data_to_send() + b"".join(own))
         await self._writer.drain()
 
+    def _take_out(self, frame: DataFrame) -> None:
+        self.h2.outbound_flow_control_window -= frame.flow_controlled_length
+        if frame.stream_id in self.h2.streams:
+            stream = self.h2.streams[frame.stream_id]
+            stream.outbound_flow_control_window -= frame.flow_controlled_length
+
     async def window(self, stream_id: int, wanted: int) -> int:
-        """Wait until some of ``wanted`` bytes may be sent, and take them out of the windows."""
+        """Wait until some of ``wanted`` bytes may be sent, and return how many."""
         while True:
             allowed = self.h2.local_flow_control_window(stream_id)
             size = min(wanted, allowed, self.h2.max_outbound_frame_size)
             if size > 0 or not wanted:
-                self.h2.outbound_flow_control_window -= size
-                self.h2.streams[stream_id].outbound_flow_control_window -= size
                 return size
             self._window_moved.clear()
             await self._window_moved.wait()

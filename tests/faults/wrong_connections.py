@@ -315,4 +315,15 @@ FRAMES = [
     ),
 ]
 
+# The C core 1.85.3 ends the whole process: "http2_status.h:264] UNREACHABLE CODE". So it is in no
+# list of what a bridge in the process of the tests is given.
+GOAWAY_OF_NO_KNOWN_CODE = Misbehaviour(
+    "goaway-57005",
+    go_away(lambda stream_id: stream_id, 57005),
+    Status.OK,
+    "RFC 9113, 7: an unknown error code must not trigger any special behaviour",
+    texts=("c",),
+    ends_connection=True,
+)
+
 WRONG_CONNECTIONS = [*STREAMS, *CONNECTIONS, *FRAMES]
