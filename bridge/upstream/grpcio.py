@@ -38,6 +38,8 @@ _METADATA_BYTES = 16 * 1024
 # doesn't read would make us hold; 64 KB a stream carry a megabyte a second at 60 ms to the backend.
 _OPTIONS = [
     ("grpc.http2.bdp_probe", 0),
+    # Channels to the same endpoint would share a connection.
+    ("grpc.use_local_subchannel_pool", 1),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
     *((name, _METADATA_BYTES) for name in _METADATA_LIMITS),

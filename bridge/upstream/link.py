@@ -35,6 +35,17 @@ class Health(IntEnum):
     UNREACHABLE = 3
 
 
+class _Unobserved:
+    def call_began(self) -> None:
+        pass
+
+    def call_ended(self) -> None:
+        pass
+
+    def call_failed(self, error: RpcError) -> None:
+        pass
+
+
 class Link:
     """One backend, watched from its making until it is closed.
 
@@ -61,6 +72,9 @@ class Link:
         self.open_calls = 0
         self.known = asyncio.Event()
         self.channel: Channel = connect(endpoint, options, credentials.tls, self)
+        # A connection of its own: of a backend that allows one stream on a connection, the watch
+        # would take it for ever.
+        self._health_channel = connect(endpoint, options, credentials.tls, _Unobserved())
         self._lost = lost
         self._idle = asyncio.Event()
         self._idle.set()
@@ -115,12 +129,13 @@ class Link:
         self._watcher.cancel()
         with suppress(asyncio.CancelledError):
             await self._watcher
+        await self._health_channel.close()
 
     async def _watch(self) -> None:
         failures = 0
         while True:
             try:
-                async for obstacle in watch(self.channel, self.metadata):
+                async for obstacle in watch(self._health_channel, self.metadata):
                     failures = 0
                     self._learn(
                         Health.SERVING if obstacle is None else Health.NOT_SERVING, obstacle
