@@ -11,6 +11,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 
 from bridge import __version__, request_id, web
+from bridge.access.head import HeadAsGetMiddleware, HeadMiddleware
 from bridge.access.limits import BodyLimitMiddleware, StreamLimitMiddleware
 from bridge.http_errors import add_error_handlers
 from bridge.open_streams import OpenStreams
@@ -81,7 +82,11 @@ def create_app(
         total=chosen.max_streams,
         per_client=chosen.max_streams_per_client,
     )
-    app.add_middleware(BodyLimitMiddleware, max_bytes=chosen.max_body_bytes)
+    app.add_middleware(
+        BodyLimitMiddleware, max_bytes=chosen.max_body_bytes, seconds=chosen.request_timeout
+    )
+    app.add_middleware(HeadAsGetMiddleware)
+    app.add_middleware(HeadMiddleware, max_bytes=chosen.max_header_bytes)
     app.add_middleware(RequestIdMiddleware)
     if chosen.cors_origins:
         app.add_middleware(

@@ -41,6 +41,7 @@ _STATUS_OF_HTTP = {
     403: Status.PERMISSION_DENIED,
     404: Status.NOT_FOUND,
     405: Status.UNIMPLEMENTED,
+    408: Status.DEADLINE_EXCEEDED,
     429: Status.RESOURCE_EXHAUSTED,
     500: Status.INTERNAL,
     503: Status.UNAVAILABLE,
@@ -86,7 +87,21 @@ async def _invalid_timeout(request: Request, error: Exception) -> Response:
 
 async def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 400 and (reason := _why_unreadable(error.__cause__)):
+        return answer(400, f"The body is not JSON that can be read: {reason}.")
     return answer(error.status_code, error.detail, headers=error.headers)
+
+
+def _why_unreadable(cause: BaseException | None) -> str | None:
+    # What Python's parser raises besides JSONDecodeError, and FastAPI hides.
+    match cause:
+        case RecursionError():
+            return "it is nested too deeply"
+        case UnicodeDecodeError():
+            return "it is not UTF-8"
+        case ValueError():
+            return "a number in it has too many digits"
+    return None
 
 
 async def _rpc_error(request: Request, error: Exception) -> Response:
@@ -104,6 +119,12 @@ async def _unexpected(request: Request, error: Exception) -> Response:
     return response
 
 
+def error_body(http_status: int, message: str) -> dict[str, str | bool]:
+    """Return the ``ErrorBody`` of a response of ``http_status``."""
+    status = _STATUS_OF_HTTP.get(http_status, Status.INVALID_ARGUMENT)
+    return Failure(message, status).as_json()
+
+
 def answer(
     http_status: int,
     message: str,
@@ -112,8 +133,7 @@ def answer(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Return a response of ``http_status`` whose body is an ``ErrorBody``."""
-    status = _STATUS_OF_HTTP.get(http_status, Status.INVALID_ARGUMENT)
-    content = Failure(message, status).as_json()
+    content = error_body(http_status, message)
     return JSONResponse(
         content if fields is None else {**content, "fields": fields},
         status_code=http_status,

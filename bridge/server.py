@@ -12,6 +12,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from bridge.access.connections import ConnectionLimits, limited_protocol
 from bridge.open_streams import OpenStreams
 from bridge.settings import Settings
 
@@ -40,9 +41,14 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=limited_protocol(connection_limits(settings)),
+                # The largest event that isn't whole: the head, or the rest of a chunk's.
+                h11_max_incomplete_event_size=settings.max_header_bytes,
                 access_log=False,
                 log_config=None,
-                log_level="warning",
+                # uvicorn's warnings are about what clients send: with them a client could fill
+                # the log.
+                log_level="error",
                 lifespan="on",
                 server_header=False,
                 forwarded_allow_ips=settings.trusted_proxies,
@@ -83,6 +89,16 @@ class Server(uvicorn.Server):
             await super().shutdown(sockets)
         finally:
             cut.cancel()
+
+
+def connection_limits(settings: Settings) -> ConnectionLimits:
+    """Return what ``settings`` say of connections."""
+    return ConnectionLimits(
+        connections=settings.max_connections,
+        head_bytes=settings.max_header_bytes,
+        body_bytes=settings.max_body_bytes,
+        request_seconds=settings.request_timeout,
+    )
 
 
 def bind(host: str, port: int, *, write_timeout: int) -> list[socket.socket]:

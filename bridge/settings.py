@@ -141,6 +141,18 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         1 << 20, ge=1, description="The most bytes of a request's body; more are 413."
     )
+    max_header_bytes: int = Field(
+        16 << 10,
+        ge=1 << 10,
+        description="The most bytes of a request line and its headers; more are 431.",
+    )
+    request_timeout: float = Field(
+        30,
+        gt=0,
+        le=86400,
+        description="Seconds that the head of a request may take to come, and then its body; "
+        "more are 408.",
+    )
     max_message_bytes: int = Field(
         4 << 20,
         ge=1,
@@ -152,6 +164,9 @@ class Settings(BaseSettings):
     )
     max_streams_per_client: int = Field(
         0, ge=0, description="The most of them for one client address; more are 429; 0: any number."
+    )
+    max_connections: int = Field(
+        12_000, ge=1, description="The most connections of clients at a time; more are 503."
     )
     trusted_proxies: CommaSeparated = Field(
         ["127.0.0.1"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +16,7 @@ import pytest
 import backend.server
 import backend.settings
 import bridge.server
+from bridge.access.connections import limited_protocol
 from bridge.app import create_app
 from bridge.open_streams import OpenStreams
 from bridge.settings import Settings
@@ -78,11 +79,21 @@ class RunningBridge:
 
 
 @asynccontextmanager
-async def serving_bridge(settings: Settings) -> AsyncIterator[RunningBridge]:
-    """Serve a bridge on the running event loop and a free port."""
+async def serving_bridge(
+    settings: Settings, protocol: type[asyncio.Protocol] | None = None
+) -> AsyncIterator[RunningBridge]:
+    """Serve a bridge on the running event loop and a free port.
+
+    Args:
+        settings: The bridge's.
+        protocol: One of uvicorn's for HTTP, if not the one that uvicorn chooses.
+    """
     records: list[StreamRecord] = []
     app = create_app(settings, on_stream_end=records.append)
     server = bridge.server.Server(app, settings)
+    if protocol is not None:
+        limits = bridge.server.connection_limits(settings)
+        server.config.http = limited_protocol(limits, protocol)
     sockets = bridge.server.bind("127.0.0.1", 0, write_timeout=settings.write_timeout)
     url = f"http://{bridge.server.address(sockets)}"
     serving = asyncio.create_task(server._serve(sockets))  # noqa: SLF001 - serve() takes the signals
@@ -112,3 +123,14 @@ async def bridge_server(backend_server: backend.server.Server) -> AsyncIterator[
 async def http(bridge_server: RunningBridge) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=bridge_server.url, timeout=30) as client:
         yield client
+
+
+@pytest.fixture
+def no_error_is_logged(
+    caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest
+) -> Iterator[None]:
+    """Fail a test in which uvicorn or asyncio logs an error, unless it is marked `logs_errors`."""
+    yield
+    if request.node.get_closest_marker("logs_errors") is None:
+        logged = [*caplog.get_records("setup"), *caplog.get_records("call")]
+        assert [record.getMessage() for record in logged if record.levelname == "ERROR"] == []

@@ -1,8 +1,10 @@
-"""How large a body may be, and how many requests that stream may be open."""
+"""How large and how slow a body may be, and how many requests that stream may be open."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from contextlib import suppress
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,40 +18,65 @@ _THROWN_AWAY = 16
 
 
 class BodyLimitMiddleware:
-    """Refuses a body of more than ``max_bytes``, with 413.
+    """Refuses a body of more than ``max_bytes``, with 413, and a slow one, with 408.
 
-    Some more of it is read and thrown away: a client that still writes when the connection is
-    closed never sees the answer (RFC 9112, section 9.6).
+    Some more of one that is too large is read and thrown away: a client that still writes when
+    the connection is closed never sees the answer (RFC 9112, section 9.6).
+
+    Args:
+        app: The application.
+        max_bytes: The most bytes of a body.
+        seconds: How long it may take to come.
     """
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, max_bytes: int, seconds: float) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
-        if scope["type"] != "http":
+        if scope["type"] == "http":
+            body = _Body(receive, max_bytes=self._max_bytes, seconds=self._seconds)
+            await self._app(scope, body.receive, send)
+        else:
             await self._app(scope, receive, send)
-            return
-        received = 0
 
-        async def receive_within_the_limit() -> Message:
-            nonlocal received
-            event = await receive()
-            received += len(event.get("body", b""))
-            if received > self._max_bytes:
-                await self._throw_away_the_rest(event, receive)
-                message = f"The body is larger than {self._max_bytes} bytes."
-                raise HTTPException(413, message, {"connection": "close"})
-            return event
 
-        await self._app(scope, receive_within_the_limit, send)
+class _Body:
+    """One body, as it comes."""
 
-    async def _throw_away_the_rest(self, event: Message, receive: Receive) -> None:
-        left = _THROWN_AWAY * self._max_bytes
-        while event.get("more_body") and left > 0:
-            event = await receive()
-            left -= len(event.get("body", b""))
+    def __init__(self, receive: Receive, *, max_bytes: int, seconds: float) -> None:
+        self._receive = receive
+        self._max_bytes = max_bytes
+        self._seconds = seconds
+        self._end = asyncio.get_running_loop().time() + seconds
+        self._received = 0
+        self._more = True
+
+    async def receive(self) -> Message:
+        """Return the next event; raise when the body is too large or too late."""
+        event = await self._next()
+        if self._received > self._max_bytes:
+            with suppress(HTTPException):
+                while self._more and self._received < _THROWN_AWAY * self._max_bytes:
+                    await self._next()
+            message = f"The body is larger than {self._max_bytes} bytes."
+            raise HTTPException(413, message, {"connection": "close"})
+        return event
+
+    async def _next(self) -> Message:
+        if not self._more:
+            return await self._receive()
+        try:
+            async with asyncio.timeout_at(self._end):
+                event = await self._receive()
+        except TimeoutError:
+            message = f"The body did not come within {self._seconds:g} seconds."
+            raise HTTPException(408, message, {"connection": "close"}) from None
+        self._received += len(event.get("body", b""))
+        self._more = event.get("more_body", False)
+        return event
 
 
 class StreamLimitMiddleware:
