@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from bridge.access.connections import ConnectionLimits, limited_protocol
+from bridge.access.descriptors import provide
 from bridge.open_streams import OpenStreams
 from bridge.settings import Settings
 
@@ -23,6 +24,12 @@ _SEND_BUFFER_BYTES = 128 * 1024
 
 # What a stream that is cut needs to hand its verdict to a client that reads.
 _LAST_WORDS_SECONDS = 1
+
+# How many connections may wait to be accepted, and how many asyncio accepts in one go. It takes the
+# backlog for both, and when no descriptor is left tries as often
+# (https://github.com/python/cpython/issues/151615).
+_BACKLOG = 2048
+_ACCEPTED_AT_ONCE = 16
 
 
 class CannotListenError(Exception):
@@ -44,6 +51,7 @@ class Server(uvicorn.Server):
                 http=limited_protocol(connection_limits(settings)),
                 # The largest event that isn't whole: the head, or the rest of a chunk's.
                 h11_max_incomplete_event_size=settings.max_header_bytes,
+                backlog=_ACCEPTED_AT_ONCE,
                 access_log=False,
                 log_config=None,
                 # uvicorn's warnings are about what clients send: with them a client could fill
@@ -63,6 +71,8 @@ class Server(uvicorn.Server):
         """Start, and log the address once connections are accepted."""
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
+        for listener in sockets or []:
+            listener.listen(_BACKLOG)
         _log.info("listening", address=address(sockets or []), backend=self._settings.backend)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -92,9 +102,16 @@ class Server(uvicorn.Server):
 
 
 def connection_limits(settings: Settings) -> ConnectionLimits:
-    """Return what ``settings`` say of connections."""
+    """Return what ``settings``, and the process's limit of descriptors, say of connections."""
+    connections = provide(settings.max_connections)
+    if connections < settings.max_connections and "max_connections" in settings.model_fields_set:
+        _log.warning(
+            "the limit of file descriptors lets fewer connections in",
+            connections=connections,
+            max_connections=settings.max_connections,
+        )
     return ConnectionLimits(
-        connections=settings.max_connections,
+        connections=connections,
         head_bytes=settings.max_header_bytes,
         body_bytes=settings.max_body_bytes,
         request_seconds=settings.request_timeout,
@@ -119,7 +136,7 @@ def bind(host: str, port: int, *, write_timeout: int) -> list[socket.socket]:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         ):
             chosen = port or (sockets[0].getsockname()[1] if sockets else 0)
-            opened = socket.create_server((where[0], chosen), family=family, backlog=2048)
+            opened = socket.create_server((where[0], chosen), family=family, backlog=_BACKLOG)
             sockets.append(opened)
             _tune(opened, write_timeout)
     except OSError as error:

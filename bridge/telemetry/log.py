@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from typing import Literal
 
 import structlog
@@ -14,6 +15,32 @@ _SHARED: tuple[structlog.typing.Processor, ...] = (
     structlog.stdlib.ExtraAdder(),
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 )
+
+
+_ACCEPT_FAILED = "socket.accept() out of system resource"
+_ACCEPT_PAUSE_SECONDS = 10
+
+
+class _SeldomAcceptFailures(logging.Filter):
+    """Lets one line in ten seconds through that says that no descriptor is left.
+
+    asyncio tries again every second, but as many times as its backlog is long, and logs each
+    (https://github.com/python/cpython/issues/151615).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether ``record`` is to be logged."""
+        if not record.getMessage().startswith(_ACCEPT_FAILED):
+            return True
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + _ACCEPT_PAUSE_SECONDS
+        return True
 
 
 def configure_logging(log_format: Literal["auto", "json", "text"]) -> None:
@@ -42,6 +69,7 @@ def configure_logging(log_format: Literal["auto", "json", "text"]) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
         )
     )
+    logging.getLogger("asyncio").addFilter(_SeldomAcceptFailures())
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
