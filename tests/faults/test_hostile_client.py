@@ -394,6 +394,23 @@ async def test_a_body_that_nobody_reads_is_not_waited_for(impatient: RunningBrid
     await serves_on(impatient)
 
 
+async def test_a_body_that_nobody_reads_and_that_is_too_large_ends_the_connection(
+    backend_server: backend.server.Server, protocol: type[asyncio.Protocol]
+) -> None:
+    settings = Settings(backend=backend_server.address, max_body_bytes=100_000)
+    async with serving_bridge(settings, protocol) as running:
+        reader, writer = await connect(running)
+        writer.write(get(b"/healthz", b"Content-Length: 100000000"))
+        assert await read_response(reader, client_of(b"")) == ALIVE
+        writer.write(b"a" * 50_000)
+        await writer.drain()
+        writer.write(b"a" * 60_000)
+        with suppress(ConnectionResetError):
+            assert await rest(reader) == b""
+        writer.close()
+        await serves_on(running)
+
+
 async def test_a_slow_body_holds_a_place_for_a_time_only(
     backend_server: backend.server.Server, protocol: type[asyncio.Protocol]
 ) -> None:
