@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from tests.faults.catalogue import FAULTS
 from tests.faults.fault import Fault
 from tests.faults.report import Findings, table, table_row, write
-from tests.faults.run import HEADINGS, row, run_all
+from tests.faults.run import HEADINGS, row, rows, run_all
 from tests.faults.scenarios.backends import backends
 from tests.faults.scenarios.shutdown import shutdown
 from tests.faults.scenarios.soak import soak
@@ -79,11 +79,13 @@ async def faults(chosen: Sequence[Fault], streams: int) -> Findings:
     """Run the faults, and print the row of each as soon as it is there."""
     findings = Findings(HEADINGS)
     _print(table(HEADINGS, []))
+    results = []
     async for result in run_all(chosen, streams):
-        findings.rows.append(row(result))
+        results.append(result)
         findings.complaints += [f"{result.fault.name}: {why}" for why in result.complaints]
-        _print(table_row(findings.rows[-1]))
+        _print(table_row(row(result.fault.name, [result])))
         _complain([f"{result.fault.name}: {why}" for why in result.complaints])
+    findings.rows = rows(results)
     return findings
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tests.faults.client import Client, Request
-from tests.faults.endings import LEFT, Ending, Kind
+from tests.faults.endings import LEFT, SILENT, Ending, Kind
 from tests.faults.world import Held, Setup, World
 from tests.processes import Record
 
@@ -59,6 +59,7 @@ class Fault:
         setup: The servers that it needs.
         at_a_time: The most streams to play it with.
         recorded: Whether the bridge lives to write the records of its streams.
+        group: What it is called together with others of its kind, in the document.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Fault:
     setup: Setup = field(default_factory=Setup)
     at_a_time: int = 25
     recorded: bool = True
+    group: str = ""
 
 
 async def outcome(client: Client, struck: float | None = None, seconds: float = BOUND) -> Outcome:
@@ -91,9 +93,13 @@ async def outcomes(clients: Sequence[Client], struck: float | None = None) -> li
 async def left(world: World, clients: Sequence[Client], left_at: float) -> list[Outcome]:
     """Wait until the bridge has seen that ``clients`` are gone, as they are since ``left_at``."""
     await world.recorded({client.request_id for client in clients}, BOUND)
+    seen = world.stream_records().keys()
     for client in clients:
         await client.leave(abruptly=True)
-    return [Outcome(client.request_id, LEFT, left_at=left_at) for client in clients]
+    return [
+        Outcome(c.request_id, LEFT if c.request_id in seen else SILENT, left_at=left_at)
+        for c in clients
+    ]
 
 
 def asking(request: Callable[[], Request] | Request) -> Play:

@@ -60,24 +60,34 @@ async def run_all(faults: Iterable[Fault], streams: int) -> AsyncIterator[Result
             yield await run(fault, await worlds.world(fault.setup), streams)
 
 
-def row(result: Result) -> Sequence[str]:
-    """Return the cells of a result, in the order of ``HEADINGS``."""
-    endings = Counter(str(o.ending) for o in result.outcomes)
-    verdicts = ", ".join(f"{ending}: {count}" for ending, count in sorted(endings.items()))
-    before, after = result.before, result.after
-    times = result.times()
+def row(name: str, results: Sequence[Result]) -> Sequence[str]:
+    """Return the cells of results that belong together, in the order of ``HEADINGS``."""
+    told = [outcome for result in results for outcome in result.outcomes]
+    endings = Counter(str(outcome.ending) for outcome in told)
+    if len(results) > 1 and all(not result.unexpected for result in results):
+        endings = Counter(f"{outcome.ending.kind}, each as it should" for outcome in told)
+    times = sorted(time for result in results for time in result.times())
+    before, after = results[0].before, results[-1].after
     return (
-        result.fault.name,
-        str(len(result.outcomes)),
-        verdicts,
-        str(result.without_verdict),
-        str(after.calls),
-        str(result.tasks_left),
+        name,
+        str(len(told)),
+        ", ".join(f"{ending}: {count}" for ending, count in sorted(endings.items())),
+        str(sum(result.without_verdict for result in results)),
+        str(sum(result.after.calls for result in results)),
+        str(sum(result.tasks_left for result in results)),
         f"{before.descriptors} → {after.descriptors}",
         f"{before.memory / 1e6:.0f} → {after.memory / 1e6:.0f}",
         f"{percentile(times, 50):.3f}" if times else "",
         f"{times[-1]:.3f}" if times else "",
     )
+
+
+def rows(results: Iterable[Result]) -> list[Sequence[str]]:
+    """Return a row for each fault, or for each group of faults."""
+    groups: dict[str, list[Result]] = {}
+    for result in results:
+        groups.setdefault(result.fault.group or result.fault.name, []).append(result)
+    return [row(name, group) for name, group in groups.items()]
 
 
 def percentile(values: Sequence[float], percent: int) -> float:

@@ -29,8 +29,13 @@ def _backend(
 def _fails_with(code: str, after: int) -> Fault:
     fail = {"code": code, "after": after}
     request = scripted({"text": "a", "count": 3, "interval_ms": 10, "fail": fail}, due=after * 0.01)
-    return _backend(
-        f"backend fails with {code} after {after} messages", failed(code), request, PATIENT
+    return Fault(
+        f"backend fails with {code} after {after} messages",
+        Side.BACKEND,
+        frozenset({failed(code)}),
+        asking(request),
+        PATIENT,
+        group=f"backend fails with each of the 16 codes after {after} messages",
     )
 
 
