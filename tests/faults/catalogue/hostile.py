@@ -103,6 +103,7 @@ def _misbehaves(cases: Iterator[Case], *, alone: bool) -> Play:
 
 
 async def _misbehave_alone(world: World, backend: HostileBackend, case: Case) -> Outcome:
+    world.upstream.cut(Cut.RST)
     await _connected(world)
     return await _misbehave(world, backend, case)
 
@@ -117,7 +118,8 @@ async def _connected(world: World) -> None:
 def _hostile_backends() -> Iterator[Fault]:
     for group in _GROUPS:
         members = [m for m in MISBEHAVIOURS.values() if _group_of(m) == group]
-        alone = any(m.ends_connection for m in members)
+        # A raw frame that is not counted makes the connection's window too small for a large one.
+        alone = any(m.ends_connection or m.name == "too-large" for m in members)
         expected = frozenset[Ending]().union(*(_endings(m) for m in members))
         cases = cycle([(m, after) for m in members for after in m.after])
         yield Fault(group, Side.BACKEND, expected, _misbehaves(cases, alone=alone), PATIENT)
