@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from tests.faults.catalogue.plays import Strike, instead, struck, underway
-from tests.faults.catalogue.setups import IMPATIENT, PATIENT, RETRYING
+from tests.faults.catalogue.setups import IMPATIENT, PATIENT, PROBING, RETRYING
 from tests.faults.client import Request, scripted
 from tests.faults.endings import FINISHED, failed, wrong
 from tests.faults.fault import Fault, Outcome, Play, Side, outcomes
@@ -154,6 +154,16 @@ FAULTS = (
             IMPATIENT,
         )
         for what, directions in (("both ways", ()), ("one way", (Direction.TO_CLIENT,)))
+        for messages in (0, 3)
+    ),
+    *(
+        Fault(
+            f"network to the backend silent after {messages} messages, found by keepalive",
+            Side.NETWORK,
+            UNAVAILABLE,
+            struck(_silence(), messages),
+            PROBING,
+        )
         for messages in (0, 3)
     ),
     Fault(

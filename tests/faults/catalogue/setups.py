@@ -15,6 +15,15 @@ IMPATIENT = Setup(
         BRIDGE_HEARTBEAT=0.2,
     )
 )
+PROBING = Setup(
+    bridge=env(
+        BRIDGE_RETRIES=0,
+        BRIDGE_KEEPALIVE=1,
+        BRIDGE_KEEPALIVE_TIMEOUT=1,
+        BRIDGE_FIRST_MESSAGE_DEADLINE=15,
+        BRIDGE_MESSAGE_DEADLINE=15,
+    )
+)
 LIMITED = Setup(
     bridge=env(
         BRIDGE_MAX_STREAMS=8,
