@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
+
+# gRPC's core writes to stderr what it thinks of its peers, past our log and its format, unless it
+# finds this when it is loaded.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 try:
     from backend.cli import main

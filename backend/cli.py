@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
-import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -57,8 +56,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ValidationError as error:
         _refuse(f"These settings can't be used.\n{explain(error)}", 2)
     assert isinstance(settings, Serve)
-    # The C core logs connection changes, which are no news to anybody.
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     configure_logging(settings.log_format)
     try:
         asyncio.run(serve(settings))

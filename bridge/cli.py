@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import sys
 from collections.abc import Sequence
 
@@ -63,8 +62,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         command = get_subcommand(CliApp.run(Cli, cli_args=given or ["--help"]))
     except ValidationError as error:
         raise SystemExit(_refuse(f"These settings can't be used.\n{explain(error)}", 2)) from None
-    # The C core logs connection changes, which are no news to anybody.
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     if isinstance(command, Check):
         raise SystemExit(asyncio.run(check(command)))
     assert isinstance(command, Serve)

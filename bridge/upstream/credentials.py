@@ -61,13 +61,13 @@ class CredentialFiles:
             CredentialsError: one of them can't be read, is no PEM, or the key is another
                 certificate's.
         """
-        tls = Tls(_read(self.ca), _read(self.certificate), _read(self.key)) if self.tls else None
-        self._check()
+        tls = self._read_tls() if self.tls else None
         raw = _read(self.token_file)
         token = self.token or None if raw is None else _as_token(raw, self.token_file)
         return Credentials(tls, token)
 
-    def _check(self) -> None:
+    def _read_tls(self) -> Tls:
+        tls = Tls(_read(self.ca), _read(self.certificate), _read(self.key))
         # gRPC's core says of a bad file only that no connection can be made.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
@@ -83,6 +83,7 @@ class CredentialFiles:
                 f"{self.certificate} and {self.key} are not a certificate and its key in PEM: "
                 f"{error}"
             ) from error
+        return tls
 
 
 def _no_password() -> bytes:

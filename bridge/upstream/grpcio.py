@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import re
 from collections.abc import AsyncIterator, Callable
 from typing import Generic
 
-import grpc
 from google.protobuf.message import DecodeError, Message
-from grpc import aio
 
 from bridge.status import Status
 from bridge.upstream.address import Endpoint
@@ -25,6 +25,13 @@ from bridge.upstream.call import (
     RpcError,
 )
 from bridge.upstream.credentials import Tls
+
+# The core writes to stderr what it thinks of its peers, past our log and its format, unless it
+# finds this when it is loaded.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+import grpc
+from grpc import aio
 
 # Trailers between the first of these limits and the second are refused at random, the more often
 # the larger they are: a status of 12 KB would get through every other time.
@@ -64,6 +71,12 @@ _NOT_FROM_THE_SERVER = re.compile(
 # RFC 9113, section 8.7. A server refuses a stream beyond its MAX_CONCURRENT_STREAMS, which the
 # core sends when it counts one as ended that the server doesn't yet.
 _REFUSED_STREAM = "Received RST_STREAM with error code 7"
+
+# gRPC logs an error with its trace for each status message or trailer that is not UTF-8: a broken
+# backend would fill the log.
+logging.getLogger("grpc._cython.cygrpc").addFilter(
+    lambda record: not record.getMessage().startswith("Invalid encoding on b")
+)
 
 
 def connect(
