@@ -93,7 +93,8 @@ class Server(uvicorn.Server):
         _log.info("stopping", open_streams=len(self._streams))
         if self._settings.shutdown_delay:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._hurried.wait(), self._settings.shutdown_delay)
+                async with asyncio.timeout(self._settings.shutdown_delay):
+                    await self._hurried.wait()
         cut = self._loop.call_later(self._settings.shutdown_grace, self._streams.cut_all)
         try:
             await super().shutdown(sockets)

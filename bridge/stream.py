@@ -164,7 +164,8 @@ class CallResponse(Response, ABC):
             return False
         self._pause = asyncio.Event()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._pause.wait(), pause)
+            async with asyncio.timeout(pause):
+                await self._pause.wait()
         return self._ending.open
 
     def _may_retry(self, error: RpcError) -> bool:

@@ -80,7 +80,8 @@ class Workers:
             else:
                 _log.error("a worker died", worker=number, exit_status=status)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), _PAUSE_SECONDS)
+                    async with asyncio.timeout(_PAUSE_SECONDS):
+                        await self._stopping.wait()
 
     async def _run(self, number: int) -> int | None:
         spawn = multiprocessing.get_context("spawn")

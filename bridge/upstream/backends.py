@@ -182,9 +182,8 @@ class Backends:
         while True:
             await asyncio.sleep(min(_LEAST_REFRESH_SECONDS, self._refresh_seconds))
             with suppress(TimeoutError):
-                await asyncio.wait_for(
-                    self._lost.wait(), max(0, self._refresh_seconds - _LEAST_REFRESH_SECONDS)
-                )
+                async with asyncio.timeout(self._refresh_seconds - _LEAST_REFRESH_SECONDS):
+                    await self._lost.wait()
             self._lost.clear()
             try:
                 self._credentials = await asyncio.to_thread(self._files.read)
