@@ -47,9 +47,12 @@ class HostAddress:
 
     async def resolve(self) -> list[Endpoint]:
         """Ask the system's resolver for all addresses of the host."""
-        found = await asyncio.get_running_loop().getaddrinfo(
-            self.host, self.port, type=socket.SOCK_STREAM
-        )
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(
+                self.host, self.port, type=socket.SOCK_STREAM
+            )
+        except UnicodeError as error:
+            raise OSError(f"it is no name of a host: {error}") from error
         targets = dict.fromkeys(_join(str(where[0]), self.port) for *_, where in found)
         return [Endpoint(target, str(self)) for target in targets]
 

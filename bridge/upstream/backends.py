@@ -189,7 +189,10 @@ class Backends:
                 self._credentials = await asyncio.to_thread(self._files.read)
             except CredentialsError as error:
                 _log.warning("the credentials stay as they were", reason=str(error))
-            await self._refresh()
+            try:
+                await self._refresh()
+            except Exception:
+                _log.exception("the backends stay as they were")
 
     async def _refresh(self) -> None:
         self.refreshed += 1

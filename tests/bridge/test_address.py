@@ -55,3 +55,8 @@ async def test_behind_a_unix_socket_is_itself() -> None:
 async def test_a_host_that_is_not_there_can_t_be_resolved() -> None:
     with pytest.raises(OSError, match=r"not known|failure"):
         await parse("nowhere.invalid:1").resolve()
+
+
+async def test_what_is_no_name_of_a_host_can_t_be_resolved() -> None:
+    with pytest.raises(OSError, match="it is no name of a host"):
+        await parse("a..b:1").resolve()

@@ -31,11 +31,14 @@ class Name:
 
     def __init__(self, *targets: str) -> None:
         self.targets: tuple[str, ...] = targets
+        self.broken = False
 
     def __str__(self) -> str:
         return "backend.internal:50051"
 
     async def resolve(self) -> list[Endpoint]:
+        if self.broken:
+            raise ZeroDivisionError
         if not self.targets:
             raise OSError("the resolver is away")
         return [Endpoint(target, target) for target in self.targets]
@@ -236,6 +239,18 @@ async def test_a_name_that_can_t_be_resolved_keeps_what_was_found() -> None:
             name.targets = ()
             await eventually(lambda: bool(backends._unresolved))  # noqa: SLF001 - nothing else shows
             assert start(backends).backend == stepped.address
+
+
+@pytest.mark.logs_errors
+async def test_an_exception_of_ours_does_not_end_the_looking() -> None:
+    async with stepped_backends(2) as (old, new):
+        name = Name(old.address)
+        async with behind(name) as backends:
+            name.broken = True
+            refreshed = backends.refreshed
+            await eventually(lambda: backends.refreshed > refreshed + 1)
+            name.broken, name.targets = False, (new.address,)
+            await eventually(lambda: [k.endpoint.target for k in backends.links] == [new.address])
 
 
 async def test_a_name_that_is_found_late_is_used_then() -> None:
