@@ -41,7 +41,8 @@ async def stalled(readers: int, rate: float, seconds: float) -> Findings:
     findings = Findings(HEADINGS)
     async with standing(_SETUP) as world:
         await _readers(world, readers, rate, 5)
-        for count in (0, 1):
+        # Twice, so that the noise shows, too.
+        for count in (0, 1, 0, 1):
             before = await world.held()
             clients = [await _stall(world) for _ in range(count)]
             delays = await _readers(world, readers, rate, seconds)
@@ -84,7 +85,9 @@ async def _readers(world: World, readers: int, rate: float, seconds: float) -> _
     count = int(rate * seconds)
     request = scripted({"text": "some words ", "count": count, "interval_ms": 1000 / rate})
 
-    async def read() -> tuple[list[float], bool]:
+    async def read(index: int) -> tuple[list[float], bool]:
+        # Messages that all come at once would wait for one another.
+        await asyncio.sleep(index / readers / rate)
         client = await world.ask(request)
         offsets: list[float] = []
         while len(offsets) < count:
@@ -97,6 +100,6 @@ async def _readers(world: World, readers: int, rate: float, seconds: float) -> _
         best = min(offsets, default=0)
         return [offset - best for offset in offsets], finished
 
-    told = await asyncio.gather(*(read() for _ in range(readers)))
+    told = await asyncio.gather(*(read(index) for index in range(readers)))
     delays = sorted(delay for stream, _ in told for delay in stream)
     return _Delays(delays, all(finished for _, finished in told))
