@@ -59,6 +59,7 @@ class Fault:
         setup: The servers that it needs.
         at_a_time: The most streams to play it with.
         recorded: Whether the bridge lives to write the records of its streams.
+        logged_errors: Whether each stream that fails is an error in the log, with its trace.
         group: What it is called together with others of its kind, in the document.
     """
 
@@ -69,6 +70,7 @@ class Fault:
     setup: Setup = field(default_factory=Setup)
     at_a_time: int = 25
     recorded: bool = True
+    logged_errors: bool = False
     group: str = ""
 
 
@@ -191,9 +193,18 @@ async def run(fault: Fault, world: World, streams: int, *, warm_up: bool = True)
     records = world.stream_records()
     told = [_with_time(o, records[o.request_id]) for o in played]
     disagreements = (_disagreement(o, records[o.request_id]) for o in told if fault.recorded)
-    errors = [str(record) for record in world.bridge.records()[logged:] if _is_error(record)]
     lies = [why for why in disagreements if why]
-    return Result(fault, told, before, after, lies, errors + _noise(world)[noise:])
+    errors = [record for record in world.bridge.records()[logged:] if _is_error(record)]
+    if fault.logged_errors:
+        lies += _without_an_error(told, errors)
+        errors = []
+    return Result(fault, told, before, after, lies, [*map(str, errors), *_noise(world)[noise:]])
+
+
+def _without_an_error(told: Sequence[Outcome], errors: Sequence[Record]) -> list[str]:
+    logged = [record["request_id"] for record in errors if record["exception"]]
+    failed = [o.request_id for o in told if o.ending.kind is Kind.FAILED]
+    return [f"{one} has {logged.count(one)} errors" for one in failed if logged.count(one) != 1]
 
 
 def _is_error(record: Record) -> bool:

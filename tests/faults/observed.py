@@ -1,7 +1,8 @@
 """Runs a command of ours as it is, and tells from the inside what it holds.
 
 ``python -m tests.faults.observed bridge serve ...`` runs ``bridge serve ...``. For each line on
-stdin it collects garbage and writes an ``Observation`` to stdout, as a line of JSON.
+stdin it collects garbage and writes an ``Observation`` to stdout, as a line of JSON. With
+``FAULTS_DEFECT`` in the environment the bridge has a defect: it can't write the text ``DEFECT``.
 """
 
 from __future__ import annotations
@@ -10,14 +11,19 @@ import asyncio
 import gc
 import importlib
 import json
+import os
 import sys
 import threading
 from dataclasses import asdict, dataclass
 from typing import TypeVar
 
 from backend.service import CompletionService
+from bridge.dialects.plain import PlainDialect
 from bridge.open_streams import OpenStreams
+from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 from tests.processes import ServerProcess
+
+DEFECT = "DEFECT"
 
 COMMANDS = {"bridge": "bridge.cli", "backend": "backend.cli"}
 
@@ -50,8 +56,21 @@ async def observe(server: ServerProcess) -> Observation:
 def main() -> None:
     """Run the command, with an observer beside it."""
     module, *arguments = sys.argv[1:]
+    if "FAULTS_DEFECT" in os.environ:
+        _add_defect()
     threading.Thread(target=_answer, daemon=True).start()
     importlib.import_module(COMMANDS[module]).main(arguments)
+
+
+def _add_defect() -> None:
+    write = PlainDialect.message
+
+    def write_or_raise(self: PlainDialect, message: StreamCompletionResponse) -> bytes:
+        if message.text == DEFECT:
+            raise ZeroDivisionError
+        return write(self, message)
+
+    PlainDialect.message = write_or_raise  # type: ignore[method-assign]
 
 
 def _answer() -> None:

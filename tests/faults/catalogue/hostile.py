@@ -5,16 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from itertools import cycle
+
+from h2.settings import SettingCodes
 
 from bridge.status import Status
 from tests.conftest import ask
-from tests.faults.catalogue.setups import PATIENT
+from tests.faults.catalogue.setups import HURRIED, PATIENT
 from tests.faults.client import Client, Request
 from tests.faults.endings import FINISHED, Ending, Kind, failed, wrong
-from tests.faults.fault import Fault, Outcome, Play, Side, outcome
-from tests.faults.hostile_backend import MISBEHAVIOURS, HostileBackend, saying, serving_hostile
+from tests.faults.fault import Fault, Outcome, Play, Side, outcome, outcomes
+from tests.faults.hostile_backend import (
+    ANY_NUMBER_OF_STREAMS,
+    MISBEHAVIOURS,
+    HostileBackend,
+    saying,
+    serving_hostile,
+)
 from tests.faults.hostile_client import HOSTILE_REQUESTS, HostileRequest, send_raw
 from tests.faults.misbehaviour import TEXTS, Misbehaviour
 from tests.faults.proxy import Cut
@@ -36,6 +45,19 @@ _GROUPS: dict[str, Callable[[Misbehaviour], bool]] = {
     "backend floods the connection": lambda m: m.name.startswith("flood-"),
     "backend's messages can't be read": lambda _: True,
 }
+
+
+_GOOD = Request(json.dumps(ask(saying("good"))).encode())
+
+_HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: bridge\r\n"
+_NEVER_WHOLE = (
+    HostileRequest("a head that never ends", _HEAD, 408),
+    HostileRequest(
+        "a body that never ends",
+        _HEAD + b"content-type: application/json\r\ncontent-length: 100\r\n\r\n{",
+        408,
+    ),
+)
 
 
 def _group_of(misbehaviour: Misbehaviour) -> str:
@@ -86,20 +108,35 @@ def _misbehaves(cases: Iterator[Case], *, alone: bool) -> Play:
 
     async def play(world: World, streams: int) -> Sequence[Outcome]:
         chosen = [next(cases) for _ in range(streams)]
-        async with serving_hostile() as backend:
-            target, world.upstream.target = world.upstream.target, backend.address
-            world.upstream.cut(Cut.RST)
-            try:
-                if not alone:
-                    await _connected(world)
-                    playing = (_misbehave(world, backend, case) for case in chosen)
-                    return await asyncio.gather(*playing)
-                return [await _misbehave_alone(world, backend, case) for case in chosen]
-            finally:
-                world.upstream.target = target
-                world.upstream.cut(Cut.RST)
+        async with _hostile_backend(world) as backend:
+            if not alone:
+                await _connected(world)
+                playing = (_misbehave(world, backend, case) for case in chosen)
+                return await asyncio.gather(*playing)
+            return [await _misbehave_alone(world, backend, case) for case in chosen]
 
     return play
+
+
+@asynccontextmanager
+async def _hostile_backend(
+    world: World, settings: Mapping[SettingCodes | int, int] = ANY_NUMBER_OF_STREAMS
+) -> AsyncIterator[HostileBackend]:
+    """Put a hostile backend in the place of the world's own."""
+    async with serving_hostile(settings) as backend:
+        target, world.upstream.target = world.upstream.target, backend.address
+        world.upstream.cut(Cut.RST)
+        try:
+            yield backend
+        finally:
+            world.upstream.target = target
+            world.upstream.cut(Cut.RST)
+
+
+async def _allows_few_streams(world: World, streams: int) -> Sequence[Outcome]:
+    async with _hostile_backend(world, {SettingCodes.MAX_CONCURRENT_STREAMS: 3}):
+        await _connected(world)
+        return await outcomes(await world.ask_all([_GOOD] * streams))
 
 
 async def _misbehave_alone(world: World, backend: HostileBackend, case: Case) -> Outcome:
@@ -109,9 +146,8 @@ async def _misbehave_alone(world: World, backend: HostileBackend, case: Case) ->
 
 
 async def _connected(world: World) -> None:
-    good = Request(json.dumps(ask(saying("good"))).encode())
     async with asyncio.timeout(20):
-        while await (await world.ask(good)).ending(10) != FINISHED:
+        while await (await world.ask(_GOOD)).ending(10) != FINISHED:
             await asyncio.sleep(0.05)
 
 
@@ -152,5 +188,20 @@ FAULTS = (
         _sends(cycle(HOSTILE_REQUESTS)),
         PATIENT,
         recorded=False,
+    ),
+    Fault(
+        "requests that are never whole (slow loris)",
+        Side.CLIENT,
+        frozenset({_status(408)}),
+        _sends(cycle(_NEVER_WHOLE)),
+        HURRIED,
+        recorded=False,
+    ),
+    Fault(
+        "backend allows 3 streams on a connection",
+        Side.BACKEND,
+        frozenset({FINISHED}),
+        _allows_few_streams,
+        PATIENT,
     ),
 )

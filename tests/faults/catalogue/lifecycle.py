@@ -7,11 +7,12 @@ import time
 from collections.abc import Sequence
 
 from tests.faults.catalogue.plays import hanging, instead, underway
-from tests.faults.catalogue.setups import with_grace
+from tests.faults.catalogue.setups import DEFECTIVE, with_grace
 from tests.faults.client import Request, scripted
 from tests.faults.endings import CUT, FINISHED, Ending, failed, wrong
 from tests.faults.fault import Fault, Outcome, Play, Side, outcomes
-from tests.faults.world import World
+from tests.faults.observed import DEFECT
+from tests.faults.world import HEALTHY, World
 
 
 def _stops(request: Request, *signals: signal.Signals) -> Play:
@@ -29,6 +30,17 @@ def _stops(request: Request, *signals: signal.Signals) -> Play:
     return play
 
 
+async def _meets_a_defect(world: World, streams: int) -> Sequence[Outcome]:
+    """Let every other stream meet it, and none of the others."""
+    requests = [_DEFECTIVE if index % 2 else HEALTHY for index in range(streams)]
+    told = await outcomes(await world.ask_all(requests))
+    right = [failed("INTERNAL") if index % 2 else FINISHED for index in range(streams)]
+    return [
+        one if one.ending == expected else Outcome(one.request_id, wrong(str(one.ending)))
+        for one, expected in zip(told, right, strict=True)
+    ]
+
+
 async def _is_killed(world: World, streams: int) -> Sequence[Outcome]:
     clients = await underway(world, hanging(2), 2, streams)
     moment = time.time()
@@ -41,6 +53,7 @@ def _bridge(name: str, expected: Ending, play: Play, grace: int) -> Fault:
     return Fault(f"bridge {name}", Side.BRIDGE, frozenset({expected}), play, setup, 50)
 
 
+_DEFECTIVE = scripted({"chunks": ["a", DEFECT, "b"]})
 _IN_TIME = scripted({"text": "a", "count": 30, "interval_ms": 50}, due=1.45)
 _CUT = failed("UNAVAILABLE")
 
@@ -64,6 +77,14 @@ FAULTS = (
             grace,
         )
         for grace in (0, 1)
+    ),
+    Fault(
+        "bridge has a defect that some messages meet",
+        Side.BRIDGE,
+        frozenset({FINISHED, failed("INTERNAL")}),
+        _meets_a_defect,
+        DEFECTIVE,
+        logged_errors=True,
     ),
     Fault(
         "bridge killed (SIGKILL)",

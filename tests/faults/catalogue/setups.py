@@ -24,6 +24,8 @@ PROBING = Setup(
         BRIDGE_MESSAGE_DEADLINE=15,
     )
 )
+HURRIED = Setup(bridge=env(BRIDGE_REQUEST_TIMEOUT=1))
+DEFECTIVE = Setup(bridge=env(FAULTS_DEFECT=1))
 LIMITED = Setup(
     bridge=env(
         BRIDGE_MAX_STREAMS=8,
