@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
+import httpx
 import psutil
 
 from tests.conftest import free_port
@@ -145,7 +146,7 @@ class World:
         self.address = self.downstream.target = await self.bridge.start()
 
     async def heal(self) -> None:
-        """Make everything work again, and wait until the bridge answers."""
+        """Make everything work again, and wait until the bridge answers and says so."""
         self.upstream.heal()
         self.downstream.heal()
         for network in (self.upstream, self.downstream):
@@ -156,8 +157,12 @@ class World:
         if self.bridge.server.process.returncode is not None:
             await self.start_bridge()
         async with asyncio.timeout(20):
-            while await self.answers() != FINISHED:
+            while await self.answers() != FINISHED or not await self._ready():
                 await asyncio.sleep(0.1)
+
+    async def _ready(self) -> bool:
+        async with httpx.AsyncClient(base_url=f"http://{self.address}") as http:
+            return (await http.get("/readyz")).status_code == 200
 
     async def answers(self) -> Ending:
         """Ask for an answer that nothing hurts, and return how it ended."""
