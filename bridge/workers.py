@@ -68,13 +68,14 @@ class Workers:
             process.terminate()
 
     async def _keep(self, number: int) -> None:
+        first = True
         while not self._stopping.is_set():
             status = await self._run(number)
             if self._stopping.is_set():
                 # One that was still starting is ended by the signal itself.
                 self._failed |= status not in {0, -signal.SIGTERM}
-            elif status == _CAN_NOT_START:
-                # Another one would fail in the same way.
+            elif status == _CAN_NOT_START and first:
+                # What is set is wrong, and another one would fail in the same way.
                 self._failed = True
                 self._stop()
             else:
@@ -82,6 +83,7 @@ class Workers:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_PAUSE_SECONDS):
                         await self._stopping.wait()
+            first = False
 
     async def _run(self, number: int) -> int | None:
         spawn = multiprocessing.get_context("spawn")
