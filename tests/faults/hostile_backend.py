@@ -110,6 +110,8 @@ class HostileBackend:
         serving = asyncio.create_task(self._serve(reader, writer))
         self._connections.add(serving)
         serving.add_done_callback(self._connections.discard)
+        # A task that is cancelled before its first step closes nothing.
+        serving.add_done_callback(lambda _: writer.close())
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.greeting is None:
@@ -144,5 +146,6 @@ async def serving_hostile(
         try:
             yield backend
         finally:
+            server.close()
             await backend.disconnect()
             await eventually(lambda: backend.open_calls == 0)
