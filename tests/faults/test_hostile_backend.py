@@ -263,3 +263,13 @@ async def test_a_goaway_of_no_known_code_does_no_harm(hostile: HostileBackend) -
         answer = read((await http.post(PATH, json=ask(content))).content)
         assert answer.code in GOAWAY_OF_NO_KNOWN_CODE.expected
         await until_served(http)
+
+
+async def test_a_stream_that_is_refused_is_tried_again_though_retries_are_off(
+    client: httpx.AsyncClient, running: RunningBridge
+) -> None:
+    content = saying("reset-refused-stream")
+    headers = {"x-request-id": "refused"}
+    answer = read((await client.post(PATH, json=ask(content), headers=headers)).content)
+    assert answer.code is Status.UNAVAILABLE
+    assert (await running.record("refused")).retries == 5
