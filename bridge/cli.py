@@ -93,20 +93,15 @@ async def check(settings: Settings) -> int:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     async with open_backends(settings) as backends:
         await backends.answers(of_all=True)
-        serving = [link for link in backends.links if link.obstacle is None]
-        obstacles = {
-            link.endpoint.target: link.obstacle for link in backends.links if link.obstacle
-        }
-        nothing_found = None if backends.links else backends.obstacle()
-    if nothing_found is not None:
-        obstacles = {settings.backend: nothing_found}
+        found = {link.endpoint.target: link.obstacle for link in backends.links}
+        obstacles = found or {settings.backend: backends.obstacle()}
     for target, obstacle in obstacles.items():
-        reason = obstacle.cause or str(obstacle)
-        _refuse(f"The backend at {target} does not serve: {reason}", 1)
+        if obstacle is not None:
+            _refuse(f"The backend at {target} does not serve: {obstacle.reason}", 1)
+    serving = ", ".join(target for target, obstacle in obstacles.items() if obstacle is None)
     if not serving:
         return 1
-    where = ", ".join(link.endpoint.target for link in serving)
-    print(f"The settings are good, and the backend at {where} serves.")  # noqa: T201
+    print(f"The settings are good, and the backend at {serving} serves.")  # noqa: T201
     return 0
 
 

@@ -64,6 +64,11 @@ class RpcError(Exception):
         self.cause = cause
         self.unprocessed = unprocessed
 
+    @property
+    def reason(self) -> str:
+        """What there is to know of it, for the log and the terminal."""
+        return self.cause or str(self)
+
     def __str__(self) -> str:
         return f"{self.status.name}: {self.message or self.status.sentence}"
 

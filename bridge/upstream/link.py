@@ -155,7 +155,7 @@ class Link:
     def _learn(self, health: Health, obstacle: RpcError | None) -> None:
         if health not in {self._told, Health.UNKNOWN}:
             self._told = health
-            reason = (obstacle.cause or str(obstacle)) if obstacle is not None else None
+            reason = None if obstacle is None else obstacle.reason
             log = _log.info if health is Health.SERVING else _log.warning
             log("backend health", backend=self.endpoint.target, health=health.name, reason=reason)
         self.health, self.obstacle = health, obstacle
