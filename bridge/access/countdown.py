@@ -29,9 +29,6 @@ class Countdown:
         self._ends: OrderedDict[Expiring, float] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
 
-    def __len__(self) -> int:
-        return len(self._ends)
-
     def start(self, one: Expiring) -> None:
         """Give ``one`` its time, unless that is running."""
         if one not in self._ends:
