@@ -95,7 +95,8 @@ class StreamLimitMiddleware:
         self._app = app
         self._total = total
         self._per_client = per_client
-        self._open: Counter[str] = Counter()
+        self._open = 0
+        self._open_of: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -109,17 +110,19 @@ class StreamLimitMiddleware:
             headers = {"retry-after": str(RETRY_AFTER_SECONDS), "connection": "close"}
             await answer(status, message, headers=headers)(scope, receive, send)
             return
-        self._open[client] += 1
+        self._open += 1
+        self._open_of[client] += 1
         try:
             await self._app(scope, receive, send)
         finally:
-            self._open[client] -= 1
-            if not self._open[client]:
-                del self._open[client]
+            self._open -= 1
+            self._open_of[client] -= 1
+            if not self._open_of[client]:
+                del self._open_of[client]
 
     def _refusal(self, client: str) -> tuple[int, str] | None:
-        if self._open.total() >= self._total:
+        if self._open >= self._total:
             return 503, "Too many streams are open. Try again in a moment."
-        if self._per_client and self._open[client] >= self._per_client:
+        if self._per_client and self._open_of[client] >= self._per_client:
             return 429, f"You have {self._per_client} streams open, which is the limit."
         return None
