@@ -21,7 +21,7 @@ from bridge.settings import Settings
 from bridge.state import BridgeState
 from bridge.telemetry.record import StreamHook
 from bridge.upstream import Backends
-from bridge.upstream.grpcio import connect
+from bridge.upstream.transport import transport
 
 _DESCRIPTION = """\
 Streams a gRPC backend's completions to browsers as Server-Sent Events, and tells them the truth
@@ -34,7 +34,7 @@ def open_backends(settings: Settings) -> Backends:
         settings.addresses,
         settings.credential_files,
         settings.channel_options,
-        connect=connect,
+        connect=transport(settings.transport),
         refresh=settings.backend_refresh,
     )
 

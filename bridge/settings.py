@@ -28,6 +28,7 @@ from bridge.deadlines import Deadlines
 from bridge.upstream.address import Address, parse
 from bridge.upstream.call import ChannelOptions
 from bridge.upstream.credentials import CredentialFiles, CredentialsError
+from bridge.upstream.transport import Transport
 
 PREFIX = "BRIDGE_"
 
@@ -62,6 +63,11 @@ class Settings(BaseSettings):
         "127.0.0.1:50051",
         description="Where the gRPC backends listen: host:port or unix:/path, separated by "
         "commas. Each address of a host is a backend.",
+    )
+    transport: Transport = Field(
+        "native",
+        description="What speaks gRPC to the backends: native, which is part of the bridge, or "
+        "grpcio.",
     )
     backend_tls: bool = Field(False, description="Talk to the backends over TLS.")
     backend_ca: Path | None = Field(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -149,11 +149,10 @@ class CallResponse(Response, ABC):
         return call
 
     async def _deliver_all(self, call: CompletionCall) -> None:
-        async for message in call:
+        async for messages in call:
             self._delivering = True
-            await self._deliver(message)
+            await self._deliver(messages)
             self._delivering = False
-            self._account.add(message)
 
     async def _pause_before_retry(self, error: RpcError) -> bool:
         """Return True, after the pause that it takes, if the RPC is to be tried again."""
@@ -219,8 +218,8 @@ class CallResponse(Response, ABC):
         """Send what comes before the first message."""
 
     @abstractmethod
-    async def _deliver(self, message: StreamCompletionResponse) -> None:
-        """Send, or keep, one message."""
+    async def _deliver(self, messages: Sequence[StreamCompletionResponse]) -> None:
+        """Send, or keep, the messages that have come together, and count them."""
 
     @abstractmethod
     async def _finish(self) -> None:
@@ -309,12 +308,18 @@ class StreamResponse(CallResponse):
             headers.append((b"preference-applied", b"status"))
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 
-    async def _deliver(self, message: StreamCompletionResponse) -> None:
+    async def _deliver(self, messages: Sequence[StreamCompletionResponse]) -> None:
         if not self._started:
             await self._start()
-        frames = self._dialect.message(message)
-        if frames:
-            await self._send({"type": "http.response.body", "body": frames, "more_body": True})
+        frames: list[bytes] = []
+        try:
+            frames.extend(map(self._dialect.message, messages))
+        finally:
+            # Those before one that can't be written are not to be lost with it.
+            body = b"".join(frames)
+            if body:
+                await self._send({"type": "http.response.body", "body": body, "more_body": True})
+            self._account.add(messages[: len(frames)])
 
     async def _finish(self) -> None:
         if not self._started:
@@ -337,8 +342,8 @@ class WholeResponse(CallResponse):
     async def _begin(self) -> None:
         pass
 
-    async def _deliver(self, message: StreamCompletionResponse) -> None:
-        pass
+    async def _deliver(self, messages: Sequence[StreamCompletionResponse]) -> None:
+        self._account.add(messages)
 
     async def _finish(self) -> None:
         await self._send_json(200, self._dialect.whole(self._account))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
 import structlog
@@ -86,21 +86,22 @@ class StreamAccount:
     _first_message: float | None = None
     _texts: list[str] = field(default_factory=list)
 
-    def add(self, message: StreamCompletionResponse) -> None:
-        """Count a message that has been handed to the client."""
-        if not self.messages:
+    def add(self, messages: Sequence[StreamCompletionResponse]) -> None:
+        """Count messages that have been handed to the client."""
+        if not self.messages and messages:
             self._first_message = time.monotonic()
-            self.model = message.model or self.model
-        self.messages += 1
-        text = message.text
-        self.characters += len(text)
-        if self.keep_text:
-            self._texts.append(text)
-        if message.finish_reason:
-            self.finish_reason = finish_reason_name(message.finish_reason)
-        if message.HasField("usage"):
-            usage = message.usage
-            self.usage = Usage(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens)
+            self.model = messages[0].model or self.model
+        self.messages += len(messages)
+        for message in messages:
+            text = message.text
+            self.characters += len(text)
+            if self.keep_text:
+                self._texts.append(text)
+            if message.finish_reason:
+                self.finish_reason = finish_reason_name(message.finish_reason)
+            if message.HasField("usage"):
+                usage = message.usage
+                self.usage = Usage(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens)
 
     def text(self) -> str:
         """Return the whole text so far, if it is kept."""

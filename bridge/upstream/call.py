@@ -81,8 +81,10 @@ class Call(Protocol[Response_co]):
         """Where the backend listens that serves it."""
         ...
 
-    def __aiter__(self) -> AsyncIterator[Response_co]:
-        """Iterate over the messages; the end of the iteration is the status OK.
+    def __aiter__(self) -> AsyncIterator[Sequence[Response_co]]:
+        """Iterate over the messages, those together that have come together.
+
+        The end of the iteration is the status OK.
 
         Raises:
             RpcError: the RPC ended with another status; CANCELLED after ``cancel()``.

@@ -180,11 +180,11 @@ class GrpcioCall(Generic[Request, Response]):
         self._observer = observer
         self.backend = backend
 
-    async def __aiter__(self) -> AsyncIterator[Response]:
+    async def __aiter__(self) -> AsyncIterator[tuple[Response]]:
         parse = self._parse
         try:
             async for raw in self._call:
-                yield parse(raw)
+                yield (parse(raw),)
         except (aio.AioRpcError, DecodeError) as error:
             failure = _translate(error)
             self._observer.call_failed(failure)

@@ -27,8 +27,8 @@ async def watch(channel: Channel, metadata: Metadata) -> AsyncIterator[RpcError 
     """
     call = channel.stream(WATCH_HEALTH, _REQUEST, metadata, deadline=None)
     try:
-        async for response in call:
-            yield _obstacle(response)
+        async for responses in call:
+            yield _obstacle(responses[-1])
     except RpcError as error:
         if error.status is Status.UNAVAILABLE:
             raise

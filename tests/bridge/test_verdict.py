@@ -77,11 +77,11 @@ class Call:
         self.steps: asyncio.Queue[StreamCompletionResponse | RpcError | None] = asyncio.Queue()
         self.cancelled = False
 
-    async def __aiter__(self) -> AsyncIterator[StreamCompletionResponse]:
+    async def __aiter__(self) -> AsyncIterator[tuple[StreamCompletionResponse]]:
         while (step := await self.steps.get()) is not None:
             if isinstance(step, RpcError):
                 raise step
-            yield step
+            yield (step,)
 
     def cancel(self) -> None:
         self.cancelled = True

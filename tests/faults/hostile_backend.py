@@ -67,6 +67,7 @@ class HostileBackend:
         self._settings = settings
         self._gates: dict[str, asyncio.Event] = {}
         self._connections: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     async def answer(self, call: HostileCall) -> None:
         """Answer a call whose request is whole."""
@@ -107,6 +108,10 @@ class HostileBackend:
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve a new connection."""
+        if self._closed:
+            # The listener had taken it already when it was closed.
+            writer.close()
+            return
         serving = asyncio.create_task(self._serve(reader, writer))
         self._connections.add(serving)
         serving.add_done_callback(self._connections.discard)
@@ -125,6 +130,11 @@ class HostileBackend:
             pass
         finally:
             writer.close()
+
+    async def close(self) -> None:
+        """End every connection, and those that are still to come."""
+        self._closed = True
+        await self.disconnect()
 
     async def disconnect(self) -> None:
         """End every connection that there is, and every call on it."""
@@ -147,5 +157,5 @@ async def serving_hostile(
             yield backend
         finally:
             server.close()
-            await backend.disconnect()
+            await backend.close()
             await eventually(lambda: backend.open_calls == 0)

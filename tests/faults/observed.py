@@ -77,7 +77,8 @@ def _answer() -> None:
     if not sys.stdin.readline():
         return
     # The command makes these by itself and gives nobody a way to them.
-    loop = next(loop for loop in _all(asyncio.BaseEventLoop) if loop.is_running())
+    loops = (o for o in gc.get_objects() if isinstance(o, asyncio.AbstractEventLoop))
+    loop = next(loop for loop in loops if loop.is_running())
     streams, services = _all(OpenStreams), _all(CompletionService)
 
     async def look() -> Observation:

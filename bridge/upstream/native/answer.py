@@ -1,0 +1,154 @@
+"""What comes back on one call: messages, and how it ended. Pure, but for whom it wakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bridge.status import Status
+from bridge.upstream.call import Metadata, RpcError
+from bridge.upstream.http2 import ErrorCode, Failure, FailureKind, Field, Stream
+from bridge.upstream.http2.headers import section_bytes
+from bridge.upstream.native.messages import MessageReader
+from bridge.upstream.native.metadata import read_metadata, read_status, status_of_http
+
+# https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, "Errors".
+_BY_ERROR_CODE = {
+    ErrorCode.REFUSED_STREAM: Status.UNAVAILABLE,
+    ErrorCode.CANCEL: Status.CANCELLED,
+    ErrorCode.ENHANCE_YOUR_CALM: Status.RESOURCE_EXHAUSTED,
+    ErrorCode.INADEQUATE_SECURITY: Status.PERMISSION_DENIED,
+}
+
+OK = RpcError(Status.OK)
+
+
+class Answer:
+    """The receiving end of a call.
+
+    Args:
+        max_message_bytes: A larger message ends the call.
+        max_section_bytes: Longer headers or trailers end the call.
+        changed: Called when there are new messages, or when the call has ended.
+
+    Attributes:
+        ending: How the call ended, OK or not; None while it goes on.
+        stream: The stream on which it comes; None until the request is sent.
+    """
+
+    __slots__ = (
+        "_changed",
+        "_held",
+        "_http_status",
+        "_max_section_bytes",
+        "_messages",
+        "_reader",
+        "_status",
+        "ending",
+        "stream",
+    )
+
+    def __init__(
+        self, max_message_bytes: int, max_section_bytes: int, changed: Callable[[], None]
+    ) -> None:
+        self.ending: RpcError | None = None
+        self.stream: Stream | None = None
+        self._reader = MessageReader(max_message_bytes)
+        self._max_section_bytes = max_section_bytes
+        self._changed = changed
+        self._messages: list[bytes] = []
+        self._held = 0
+        self._http_status = 200
+        self._status: RpcError | None = None
+
+    def take(self) -> tuple[list[bytes], int]:
+        """Return the messages that have come, and what they took of the stream's window."""
+        taken = self._messages, self._held
+        self._messages, self._held = [], 0
+        return taken
+
+    def end(self, ending: RpcError, code: ErrorCode = ErrorCode.CANCEL) -> None:
+        """End the call from this side; without effect on one that has ended."""
+        if self.ending is None:
+            self.ending = ending
+            if self.stream is not None:
+                self.stream.reset(code)
+            self._changed()
+
+    def headers(self, status: int, fields: list[Field]) -> None:
+        """See ``Receiver``."""
+        content_type = dict(fields).get(b"content-type", b"")
+        if status != 200 or not content_type.startswith(b"application/grpc"):
+            self._refuse_http(status, fields, content_type)
+            return
+        encodings = [value for key, value in fields if key == b"grpc-encoding"]
+        self._reader.encoding = encodings[0].decode("ascii", "replace") if encodings else ""
+        self._read_status(fields)
+
+    def data(self, buffer: bytes, start: int, stop: int) -> None:
+        """See ``Receiver``."""
+        try:
+            self._reader.read(buffer, start, stop, self._messages)
+        except RpcError as error:
+            self.end(error)
+            return
+        if self._messages:
+            self._held += stop - start
+            self._changed()
+        elif self.stream is not None:
+            # A message may be larger than the window.
+            self.stream.credit(stop - start)
+
+    def trailers(self, fields: list[Field]) -> None:
+        """See ``Receiver``."""
+        self._status = None
+        self._read_status(fields)
+
+    def ended(self) -> None:
+        """See ``Receiver``."""
+        if self.ending is None:
+            self.ending = self._ending()
+            self._changed()
+
+    def failed(self, failure: Failure) -> None:
+        """See ``Receiver``."""
+        match failure.kind:
+            case FailureKind.CONNECTION:
+                status = Status.UNAVAILABLE
+            case FailureKind.MALFORMED:
+                status = Status.INTERNAL
+            case FailureKind.RESET:
+                known = {int(code): status for code, status in _BY_ERROR_CODE.items()}
+                status = known.get(failure.code, Status.INTERNAL)
+        self.ending = RpcError(status, cause=failure.reason, unprocessed=failure.unprocessed)
+        self._changed()
+
+    def _ending(self) -> RpcError:
+        if self._status is None:
+            return RpcError(
+                status_of_http(self._http_status), cause="the answer ends without a grpc-status"
+            )
+        if self._status.status is Status.OK and self._reader.in_a_message:
+            return RpcError(Status.INTERNAL, cause="the answer ends with OK inside a message")
+        return self._status
+
+    def _read_status(self, fields: list[Field]) -> None:
+        size = section_bytes(fields)
+        if size > self._max_section_bytes:
+            cause = f"headers or trailers have {size} bytes"
+            self.end(RpcError(Status.RESOURCE_EXHAUSTED, cause=cause))
+            return
+        metadata: Metadata = read_metadata(fields)
+        status, message = read_status(metadata)
+        if status is not None:
+            self._status = OK if status is Status.OK else RpcError(status, message, metadata)
+
+    def _refuse_http(self, status: int, fields: list[Field], content_type: bytes) -> None:
+        self._http_status = status
+        given, message = read_status(read_metadata(fields))
+        if given is not None and given is not Status.OK:
+            self.end(RpcError(given, message, read_metadata(fields)))
+            return
+        kind = content_type[:80].decode("ascii", "replace")
+        self.end(
+            RpcError(status_of_http(status), cause=f"HTTP status {status}, {kind or 'no'} content")
+        )

@@ -1,0 +1,136 @@
+"""One call, from its request to its ending."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Generic
+
+from google.protobuf.message import DecodeError
+
+from bridge.status import Status
+from bridge.upstream.call import CallObserver, ChannelOptions, Request, Response, RpcError
+from bridge.upstream.http2 import Field
+from bridge.upstream.native.answer import Answer
+from bridge.upstream.native.socket import Socket
+
+# What gRPC's own clients take, too.
+MAX_SECTION_BYTES = 16 * 1024
+
+
+class NativeCall(Generic[Request, Response]):
+    """A server-streaming call as a ``Call``.
+
+    Args:
+        fields: The header section of its request.
+        body: The request, with its prefix.
+        parse: Reads one response.
+        options: How large a response may be.
+        deadline: Seconds that it has; None for any time.
+        backend: Where the backend listens.
+        observer: Sees it end.
+        done: Called once, when it has ended.
+    """
+
+    def __init__(
+        self,
+        fields: list[Field],
+        body: bytes,
+        parse: Callable[[bytes], Response],
+        options: ChannelOptions,
+        deadline: float | None,
+        backend: str,
+        observer: CallObserver,
+        done: Callable[[NativeCall[Request, Response]], None],
+    ) -> None:
+        self.backend = backend
+        self._fields = fields
+        self._body = body
+        self._parse = parse
+        self._observer = observer
+        self._done = done
+        self._loop = asyncio.get_running_loop()
+        self._answer = Answer(options.max_message_bytes, MAX_SECTION_BYTES, self._changed)
+        self._socket: Socket | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._held = 0
+        self._ended = False
+        self._timer = None if deadline is None else self._loop.call_later(deadline, self._expire)
+
+    def start(self, socket: Socket) -> None:
+        """Send the request."""
+        self._socket = socket
+        self._answer.stream = socket.connection.open(self._fields, self._body, self._answer)
+        socket.flush()
+
+    def fail(self, error: RpcError) -> None:
+        """End the call, which no backend has seen."""
+        self._answer.end(error)
+
+    def cancel(self) -> None:
+        """Cancel the RPC at once."""
+        if self._answer.ending is None:
+            self._end(RpcError(Status.CANCELLED, "The call was cancelled."))
+            self._answer.take()
+
+    def __aiter__(self) -> NativeCall[Request, Response]:
+        return self
+
+    async def __anext__(self) -> list[Response]:
+        answer = self._answer
+        if self._held:
+            self._give_back()
+        messages, self._held = answer.take()
+        while not messages:
+            if answer.ending is not None:
+                if answer.ending.status is Status.OK:
+                    raise StopAsyncIteration
+                raise answer.ending
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+            messages, self._held = answer.take()
+        return self._read(messages)
+
+    def _read(self, raw: list[bytes]) -> list[Response]:
+        # An error leaves those in the list that come before it.
+        messages: list[Response] = []
+        try:
+            messages.extend(map(self._parse, raw))
+        except DecodeError as error:
+            failure = RpcError(Status.INTERNAL, f"A message of the backend can't be read: {error}")
+            self._end(failure)
+            self._answer.ending = failure
+            if not messages:
+                raise failure from error
+        return messages
+
+    def _give_back(self) -> None:
+        stream, socket = self._answer.stream, self._socket
+        if stream is not None and socket is not None and stream.credit(self._held):
+            socket.flush()
+
+    def _expire(self) -> None:
+        self._end(RpcError(Status.DEADLINE_EXCEEDED))
+
+    def _end(self, ending: RpcError) -> None:
+        self._answer.end(ending)
+        if self._socket is not None:
+            self._socket.flush()
+
+    def _changed(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+        if self._answer.ending is not None and not self._ended:
+            self._ended = True
+            self._close(self._answer.ending)
+
+    def _close(self, ending: RpcError) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._done(self)
+        if ending.status not in {Status.OK, Status.CANCELLED}:
+            self._observer.call_failed(ending)
+        self._observer.call_ended()

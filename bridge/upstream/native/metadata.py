@@ -1,0 +1,165 @@
+"""Metadata as header fields, both ways.
+
+The rules are those of https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+from hpack import NeverIndexedHeaderTuple
+
+from bridge import __version__
+from bridge.status import Status
+from bridge.upstream.call import Metadata
+from bridge.upstream.http2 import Field
+from bridge.upstream.native.messages import ACCEPTED_ENCODINGS
+
+_USER_AGENT = f"grpc-python-sse-bridge/{__version__}".encode()
+_BINARY = "-bin"
+_CODE = re.compile(r"\d{1,9}", re.ASCII)
+
+# What a key can have besides the headers of the call itself.
+_KEY = re.compile(r"[0-9a-z_.\-]+")
+_ASCII_VALUE = re.compile(r"[\x20-\x7e]*")
+
+# The largest unit with which a deadline fits into eight digits, but the smallest that does.
+_UNITS = (("n", 1e-9), ("u", 1e-6), ("m", 1e-3), ("S", 1.0), ("M", 60.0), ("H", 3600.0))
+_LONGEST_TIMEOUT = 99_999_999
+
+# A secret in HPACK's table could be guessed through its effect on the size of what follows
+# (RFC 7541, section 7.1.3).
+_SECRET = frozenset({"authorization", "cookie", "proxy-authorization"})
+
+# https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
+_BY_HTTP_STATUS = {
+    400: Status.INTERNAL,
+    401: Status.UNAUTHENTICATED,
+    403: Status.PERMISSION_DENIED,
+    404: Status.UNIMPLEMENTED,
+    429: Status.UNAVAILABLE,
+    431: Status.INTERNAL,
+    502: Status.UNAVAILABLE,
+    503: Status.UNAVAILABLE,
+    504: Status.UNAVAILABLE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where calls go.
+
+    Attributes:
+        scheme: ``http`` or ``https``.
+        authority: The name of the backend.
+    """
+
+    scheme: str
+    authority: str
+
+
+def request_fields(
+    target: Target, path: str, metadata: Metadata, deadline: float | None
+) -> list[Field]:
+    """Return the header section of a request.
+
+    Args:
+        target: Where it goes.
+        path: ``/package.Service/Method``.
+        metadata: What is sent beside the message.
+        deadline: Seconds that the call has; None for any time.
+
+    Raises:
+        ValueError: a key or a value can't be sent.
+    """
+    fields: list[Field] = [
+        (b":method", b"POST"),
+        (b":scheme", target.scheme.encode()),
+        (b":path", path.encode()),
+        (b":authority", target.authority.encode()),
+        (b"te", b"trailers"),
+        (b"content-type", b"application/grpc"),
+        (b"user-agent", _USER_AGENT),
+        (b"grpc-accept-encoding", ACCEPTED_ENCODINGS),
+    ]
+    if deadline is not None:
+        fields.append((b"grpc-timeout", timeout(deadline)))
+    fields += [_to_field(key, value) for key, value in metadata]
+    return fields
+
+
+def timeout(seconds: float) -> bytes:
+    """Return ``grpc-timeout``'s value: as exactly as its eight digits allow."""
+    for unit, length in _UNITS:
+        count = max(1, round(seconds / length))
+        if count <= _LONGEST_TIMEOUT:
+            return f"{count}{unit}".encode()
+    return f"{_LONGEST_TIMEOUT}H".encode()
+
+
+def read_metadata(fields: Iterable[Field]) -> list[tuple[str, str | bytes]]:
+    """Return the metadata of a header section, which is what has no other meaning in it.
+
+    A binary value that is none is left out: it must not spoil the rest.
+    """
+    metadata: list[tuple[str, str | bytes]] = []
+    for raw_key, raw in fields:
+        key = raw_key.decode("ascii")
+        if key.startswith(":"):
+            continue
+        if key.endswith(_BINARY):
+            values = (_from_base64(part) for part in raw.split(b","))
+            metadata += [(key, value) for value in values if value is not None]
+        else:
+            metadata.append((key, raw.decode("utf-8", "replace")))
+    return metadata
+
+
+def read_status(trailers: Metadata) -> tuple[Status | None, str]:
+    """Return the status of trailers, None without one, and its message.
+
+    A status that can't be read is UNKNOWN.
+    """
+    codes = [value for key, value in trailers if key == "grpc-status"]
+    messages = [value for key, value in trailers if key == "grpc-message"]
+    message = _unquote(str(messages[0])) if messages else ""
+    if not codes:
+        return None, message
+    if len(codes) > 1 or not _CODE.fullmatch(str(codes[0])):
+        return Status.UNKNOWN, message
+    return Status.from_code(int(codes[0])), message
+
+
+def status_of_http(status: int) -> Status:
+    """Return what an answer means that carries no status of its own."""
+    return _BY_HTTP_STATUS.get(status, Status.UNKNOWN)
+
+
+def _to_field(key: str, value: str | bytes) -> Field:
+    if not _KEY.fullmatch(key) or key.startswith("grpc-"):
+        raise ValueError(f"{key!r} can't be a key of metadata")
+    if key.endswith(_BINARY):
+        raw = value.encode() if isinstance(value, str) else value
+        return key.encode(), base64.b64encode(raw).rstrip(b"=")
+    text = value.decode("latin-1") if isinstance(value, bytes) else value
+    if not _ASCII_VALUE.fullmatch(text):
+        raise ValueError(f"the value of {key!r} in metadata is not printable ASCII")
+    field = key.encode(), text.encode()
+    return NeverIndexedHeaderTuple(*field) if key in _SECRET else field
+
+
+def _from_base64(raw: bytes) -> bytes | None:
+    raw = raw.strip()
+    try:
+        return base64.b64decode(raw + b"=" * (-len(raw) % 4), validate=True)
+    except binascii.Error:
+        return None
+
+
+def _unquote(message: str) -> str:
+    return unquote_to_bytes(message).decode("utf-8", "replace")
