@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from bridge.access.connections import ConnectionLimits, limited_protocol
 from bridge.access.descriptors import provide
+from bridge.direct_send import DirectSendServer
 from bridge.open_streams import OpenStreams
 from bridge.settings import Settings
 
@@ -47,7 +48,7 @@ class Server(uvicorn.Server):
     def __init__(self, app: FastAPI, settings: Settings) -> None:
         super().__init__(
             uvicorn.Config(
-                app,
+                DirectSendServer(app),
                 http=limited_protocol(connection_limits(settings)),
                 # The largest event that isn't whole: the head, or the rest of a chunk's.
                 h11_max_incomplete_event_size=settings.max_header_bytes,

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from bridge.deadlines import Deadlines
 from bridge.dialects import Dialect
+from bridge.direct_send import DirectSend, direct_send
 from bridge.failure import Failure, describe
 from bridge.retry import pause_before_retry
 from bridge.state import BridgeState
@@ -149,6 +150,7 @@ class CallResponse(Response, ABC):
         return call
 
     async def _deliver_all(self, call: CompletionCall) -> None:
+        call.relay(self._relay)
         async for messages in call:
             self._delivering = True
             await self._deliver(messages)
@@ -222,6 +224,10 @@ class CallResponse(Response, ABC):
         """Send, or keep, the messages that have come together, and count them."""
 
     @abstractmethod
+    def _relay(self, messages: Sequence[StreamCompletionResponse]) -> bool:
+        """Send, or keep, and count messages if that can be done at once; return whether it was."""
+
+    @abstractmethod
     async def _finish(self) -> None:
         """Send the ending of a finished stream."""
 
@@ -262,9 +268,11 @@ class StreamResponse(CallResponse):
         self._started = False
         self._last_beat = account.started
         self._beat: asyncio.Task[None] | None = None
+        self._direct_send: DirectSend | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the RPC and answer the request."""
+        self._direct_send = direct_send(scope)
         try:
             await super().__call__(scope, receive, send)
         finally:
@@ -321,6 +329,19 @@ class StreamResponse(CallResponse):
                 await self._send({"type": "http.response.body", "body": body, "more_body": True})
             self._account.add(messages[: len(frames)])
 
+    def _relay(self, messages: Sequence[StreamCompletionResponse]) -> bool:
+        if self._direct_send is None or not self._started:
+            return False
+        try:
+            body = b"".join(map(self._dialect.message, messages))
+        except Exception:
+            # `_deliver` sends those before it, and the stream ends with the truth.
+            return False
+        if body and not self._direct_send(body):
+            return False
+        self._account.add(messages)
+        return True
+
     async def _finish(self) -> None:
         if not self._started:
             await self._start()
@@ -344,6 +365,10 @@ class WholeResponse(CallResponse):
 
     async def _deliver(self, messages: Sequence[StreamCompletionResponse]) -> None:
         self._account.add(messages)
+
+    def _relay(self, messages: Sequence[StreamCompletionResponse]) -> bool:
+        self._account.add(messages)
+        return True
 
     async def _finish(self) -> None:
         await self._send_json(200, self._dialect.whole(self._account))

@@ -91,6 +91,17 @@ class Call(Protocol[Response_co]):
         """
         ...
 
+    def relay(self, take: Callable[[Sequence[Response_co]], bool]) -> None:
+        """Offer messages to ``take`` as soon as they have been read, while the iteration waits.
+
+        That saves a turn of the event loop. What ``take`` refuses, by returning False, is left to
+        the iteration. A transport may offer nothing.
+
+        Args:
+            take: Must not block, nor raise.
+        """
+        ...
+
     def cancel(self) -> None:
         """Cancel the RPC at once; without effect on one that has ended."""
         ...

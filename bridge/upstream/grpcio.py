@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Generic
 
 from google.protobuf.message import DecodeError, Message
@@ -195,6 +195,9 @@ class GrpcioCall(Generic[Request, Response]):
             if task is None or task.cancelling():
                 raise
             raise RpcError(Status.CANCELLED, "The call was cancelled.") from None
+
+    def relay(self, take: Callable[[Sequence[Response]], bool]) -> None:
+        """Leave all messages to the iteration: they come from another thread."""
 
     def cancel(self) -> None:
         """Cancel the RPC at once."""

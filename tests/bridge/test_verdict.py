@@ -83,6 +83,9 @@ class Call:
                 raise step
             yield (step,)
 
+    def relay(self, take: object) -> None:
+        pass
+
     def cancel(self) -> None:
         self.cancelled = True
         self.steps.put_nowait(RpcError(Status.CANCELLED))

@@ -28,43 +28,57 @@ class Answer:
     Args:
         max_message_bytes: A larger message ends the call.
         max_section_bytes: Longer headers or trailers end the call.
-        changed: Called when there are new messages, or when the call has ended.
+        closed: Called once, when the call has ended.
 
     Attributes:
         ending: How the call ended, OK or not; None while it goes on.
+        messages: Those that have come and are not taken yet.
         stream: The stream on which it comes; None until the request is sent.
+        arrived: Called when there are messages and were none.
     """
 
     __slots__ = (
-        "_changed",
+        "_closed",
         "_held",
         "_http_status",
         "_max_section_bytes",
-        "_messages",
         "_reader",
         "_status",
+        "arrived",
         "ending",
+        "messages",
         "stream",
     )
 
     def __init__(
-        self, max_message_bytes: int, max_section_bytes: int, changed: Callable[[], None]
+        self,
+        max_message_bytes: int,
+        max_section_bytes: int,
+        closed: Callable[[], None],
     ) -> None:
         self.ending: RpcError | None = None
+        self.messages: list[bytes] = []
         self.stream: Stream | None = None
+        self.arrived: Callable[[], None]
         self._reader = MessageReader(max_message_bytes)
         self._max_section_bytes = max_section_bytes
-        self._changed = changed
-        self._messages: list[bytes] = []
+        self._closed = closed
         self._held = 0
         self._http_status = 200
         self._status: RpcError | None = None
 
     def take(self) -> tuple[list[bytes], int]:
-        """Return the messages that have come, and what they took of the stream's window."""
-        taken = self._messages, self._held
-        self._messages, self._held = [], 0
+        """Return the messages, and what they took of the stream's window."""
+        taken = self.messages, self._held
+        self.messages, self._held = [], 0
         return taken
+
+    def release(self) -> None:
+        """Drop the messages, which are done with."""
+        assert self.stream is not None
+        self.stream.credit(self._held)
+        self.messages.clear()
+        self._held = 0
 
     def end(self, ending: RpcError, code: ErrorCode = ErrorCode.CANCEL) -> None:
         """End the call from this side; without effect on one that has ended."""
@@ -72,7 +86,7 @@ class Answer:
             self.ending = ending
             if self.stream is not None:
                 self.stream.reset(code)
-            self._changed()
+            self._closed()
 
     def headers(self, status: int, fields: list[Field]) -> None:
         """See ``Receiver``."""
@@ -86,14 +100,17 @@ class Answer:
 
     def data(self, buffer: bytes, start: int, stop: int) -> None:
         """See ``Receiver``."""
+        messages = self.messages
+        before = len(messages)
         try:
-            self._reader.read(buffer, start, stop, self._messages)
+            self._reader.read(buffer, start, stop, messages)
         except RpcError as error:
             self.end(error)
             return
-        if self._messages:
+        if messages:
             self._held += stop - start
-            self._changed()
+            if not before:
+                self.arrived()
         elif self.stream is not None:
             # A message may be larger than the window.
             self.stream.credit(stop - start)
@@ -107,7 +124,7 @@ class Answer:
         """See ``Receiver``."""
         if self.ending is None:
             self.ending = self._ending()
-            self._changed()
+            self._closed()
 
     def failed(self, failure: Failure) -> None:
         """See ``Receiver``."""
@@ -120,7 +137,7 @@ class Answer:
                 known = {int(code): status for code, status in _BY_ERROR_CODE.items()}
                 status = known.get(failure.code, Status.INTERNAL)
         self.ending = RpcError(status, cause=failure.reason, unprocessed=failure.unprocessed)
-        self._changed()
+        self._closed()
 
     def _ending(self) -> RpcError:
         if self._status is None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Generic
 
 from google.protobuf.message import DecodeError
@@ -50,16 +51,17 @@ class NativeCall(Generic[Request, Response]):
         self._observer = observer
         self._done = done
         self._loop = asyncio.get_running_loop()
-        self._answer = Answer(options.max_message_bytes, MAX_SECTION_BYTES, self._changed)
+        self._answer = Answer(options.max_message_bytes, MAX_SECTION_BYTES, self._closed)
         self._socket: Socket | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._take: Callable[[Sequence[Response]], bool] | None = None
         self._held = 0
-        self._ended = False
         self._timer = None if deadline is None else self._loop.call_later(deadline, self._expire)
 
     def start(self, socket: Socket) -> None:
         """Send the request."""
         self._socket = socket
+        self._answer.arrived = partial(socket.arrivals.append, self)
         self._answer.stream = socket.connection.open(self._fields, self._body, self._answer)
         socket.flush()
 
@@ -73,28 +75,49 @@ class NativeCall(Generic[Request, Response]):
             self._end(RpcError(Status.CANCELLED, "The call was cancelled."))
             self._answer.take()
 
+    def relay(self, take: Callable[[Sequence[Response]], bool]) -> None:
+        """Offer messages to ``take`` as soon as they have been read."""
+        self._take = take
+
     def __aiter__(self) -> NativeCall[Request, Response]:
         return self
 
-    async def __anext__(self) -> list[Response]:
-        answer = self._answer
-        if self._held:
-            self._give_back()
-        messages, self._held = answer.take()
-        while not messages:
-            if answer.ending is not None:
-                if answer.ending.status is Status.OK:
+    async def __anext__(self) -> Sequence[Response]:
+        self._give_back()
+        while not (messages := self._next()):
+            ending = self._answer.ending
+            if ending is not None:
+                if ending.status is Status.OK:
                     raise StopAsyncIteration
-                raise answer.ending
+                raise ending
             self._waiter = self._loop.create_future()
             try:
                 await self._waiter
             finally:
                 self._waiter = None
-            messages, self._held = answer.take()
-        return self._read(messages)
+        return messages
 
-    def _read(self, raw: list[bytes]) -> list[Response]:
+    def deliver(self) -> None:
+        """Hand over what has been read, to whoever waits for it."""
+        waiter = self._waiter
+        if waiter is not None and not waiter.done() and not self._relayed():
+            waiter.set_result(None)
+
+    def _relayed(self) -> bool:
+        answer = self._answer
+        if self._take is None or answer.ending is not None:
+            return False
+        try:
+            messages = [*map(self._parse, answer.messages)]
+        except DecodeError:
+            return False
+        if not self._take(messages):
+            return False
+        answer.release()
+        return True
+
+    def _next(self) -> list[Response]:
+        raw, self._held = self._answer.take()
         # An error leaves those in the list that come before it.
         messages: list[Response] = []
         try:
@@ -103,14 +126,14 @@ class NativeCall(Generic[Request, Response]):
             failure = RpcError(Status.INTERNAL, f"A message of the backend can't be read: {error}")
             self._end(failure)
             self._answer.ending = failure
-            if not messages:
-                raise failure from error
         return messages
 
     def _give_back(self) -> None:
-        stream, socket = self._answer.stream, self._socket
-        if stream is not None and socket is not None and stream.credit(self._held):
-            socket.flush()
+        stream, socket, held = self._answer.stream, self._socket, self._held
+        if held and stream is not None and socket is not None:
+            self._held = 0
+            if stream.credit(held):
+                socket.flush()
 
     def _expire(self) -> None:
         self._end(RpcError(Status.DEADLINE_EXCEEDED))
@@ -120,17 +143,14 @@ class NativeCall(Generic[Request, Response]):
         if self._socket is not None:
             self._socket.flush()
 
-    def _changed(self) -> None:
+    def _closed(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
-        if self._answer.ending is not None and not self._ended:
-            self._ended = True
-            self._close(self._answer.ending)
-
-    def _close(self, ending: RpcError) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._done(self)
+        ending = self._answer.ending
+        assert ending is not None
         if ending.status not in {Status.OK, Status.CANCELLED}:
             self._observer.call_failed(ending)
         self._observer.call_ended()

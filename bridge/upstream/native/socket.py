@@ -24,6 +24,14 @@ _FAREWELL_SECONDS = 0.2
 _IDLE_SECONDS = 60.0
 
 
+class Arrival(Protocol):
+    """Who has messages to hand over."""
+
+    def deliver(self) -> None:
+        """Hand them over."""
+        ...
+
+
 class Owner(Protocol):
     """Who places calls on connections."""
 
@@ -50,10 +58,13 @@ class Socket(asyncio.Protocol):
 
     Attributes:
         connection: The machine that understands the bytes.
+        arrivals: Those for whom messages have come; they hand them over when all that has been
+            read is understood, so that what came together goes on together.
     """
 
     def __init__(self, options: ChannelOptions, max_section_bytes: int, owner: Owner) -> None:
         self.connection = Connection(max_section_bytes)
+        self.arrivals: list[Arrival] = []
         self._keepalive = options.keepalive or float("inf")
         self._keepalive_timeout = options.keepalive_timeout
         self._owner = owner
@@ -79,6 +90,9 @@ class Socket(asyncio.Protocol):
         self._heard = self._loop.time()
         connection = self.connection
         connection.receive(data)
+        for arrival in self.arrivals:
+            arrival.deliver()
+        self.arrivals.clear()
         self.flush()
         if connection.failure or self._transport.get_write_buffer_size() > _MOST_UNREAD_BYTES:
             self._lose("the backend doesn't read what it is answered", ErrorCode.ENHANCE_YOUR_CALM)

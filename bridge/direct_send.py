@@ -1,0 +1,65 @@
+"""Sends a part of a body at once, where the server lets it.
+
+ASGI's ``send`` is a coroutine that each middleware wraps in one of its own: on the way of every
+message that costs as much as the write itself. This hands the application an extension (ASGI 3.0,
+"Extensions") that writes to the client's socket, or says that now it can't.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+try:
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+except ImportError:  # without httptools, uvicorn speaks through h11, which wants every event
+    RequestResponseCycle = None  # type: ignore[assignment, misc]
+
+_EXTENSION = "bridge.direct_send"
+
+
+class DirectSend:
+    """Writes parts of one response's body.
+
+    Args:
+        cycle: The request and its response, in uvicorn.
+    """
+
+    __slots__ = ("_cycle",)
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+
+    def __call__(self, body: bytes) -> bool:
+        """Write a part of the body, which is not empty, as one chunk (RFC 9112, section 7.1).
+
+        Returns:
+            False, with nothing written, when it has to go through ``send``: when the client reads
+            too slowly, or is gone, or when the body is not in chunks.
+        """
+        cycle = self._cycle
+        if cycle.flow.write_paused or cycle.disconnected or not cycle.chunked_encoding:
+            return False
+        cycle.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+        return True
+
+
+class DirectSendServer:
+    """Puts the extension into the scope of each request. It has to be the outermost application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        cycle: Any = getattr(send, "__self__", None)
+        if RequestResponseCycle is not None and isinstance(cycle, RequestResponseCycle):
+            scope.setdefault("extensions", {})[_EXTENSION] = DirectSend(cycle)
+        await self._app(scope, receive, send)
+
+
+def direct_send(scope: Scope) -> DirectSend | None:
+    """Return what sends the body of a request's response at once, if the server has it."""
+    found: DirectSend | None = scope.get("extensions", {}).get(_EXTENSION)
+    return found
