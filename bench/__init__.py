@@ -1,0 +1,1 @@
+"""Measures the bridge beside its peers: ``python -m bench``."""
