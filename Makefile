@@ -23,6 +23,14 @@ test: ## Install what the tests need, then run them all. One file: make test ARG
 faults: .venv/.dev ## Run every fault with many streams, and print what became of them. ARGS="--only SIGKILL" runs a part.
 	@$(BIN)/python -m tests.faults $(ARGS)
 
+.PHONY: bench
+bench: .venv/.dev ## Measure the bridge beside its peers, and write docs/performance.md. ARGS="--only flood" runs a part.
+	@$(BIN)/python -m bench --write $(ARGS)
+
+.PHONY: bench-quick
+bench-quick: .venv/.dev ## Measure the most important of it in two minutes, and print it.
+	@$(BIN)/python -m bench --quick $(ARGS)
+
 .PHONY: lint
 lint: .venv/.dev ## Check style, types and schema.
 	$(BIN)/ruff check
@@ -54,7 +62,7 @@ clean: ## Remove everything that make and the tests have made.
 
 .PHONY: help
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .venv/bin/uv:
 	@PYTHON=$(PYTHON) UV_VERSION=$(UV_VERSION) scripts/make-venv

@@ -8,6 +8,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.loads import FLOOD, WORKERS
+
+_FLOODS = {FLOOD.name, WORKERS.name}
+
 # Above this part of a core the backend or the load generator may be what limits a figure.
 STRAINED = 0.85
 
@@ -72,8 +76,12 @@ class Run:
 
     @property
     def complaints(self) -> list[str]:
-        """What a peer has done wrong: a stream refused, lost, or not whole."""
-        counts = {"refused": self.refused, "lost": self.lost, "unfinished": self.unfinished}
+        """What a peer has done wrong: a stream refused, lost, or not whole.
+
+        What a peer has taken in of a flood may last for longer than anybody waits.
+        """
+        unfinished = 0 if self.load in _FLOODS else self.unfinished
+        counts = {"refused": self.refused, "lost": self.lost, "unfinished": unfinished}
         return [f"{count:,} {what}" for what, count in {**counts, **self.faults}.items() if count]
 
     @property

@@ -7,7 +7,7 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,9 @@ _SETTLE_SECONDS = 0.3
 _WARM_UP_ANSWERS = 30
 _SHORT = Order(messages=20, held=False)
 _READY_EVERY = 0.002
+
+
+Meanwhile = Callable[[int], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +83,16 @@ class Bench:
         self._directory = directory
         self._cores = cores
 
-    async def run(self, peer: Peer, load: Load, number: int) -> Run:
+    async def run(
+        self, peer: Peer, load: Load, number: int, meanwhile: Meanwhile | None = None
+    ) -> Run:
         """Put ``load`` on ``peer``, in a process that is new.
+
+        Args:
+            peer: Who gets it.
+            load: What it gets.
+            number: Which round it is.
+            meanwhile: What to do with the peer's process while it is measured.
 
         Raises:
             RuntimeError: a process that takes part has ended, or says nothing.
@@ -97,7 +108,8 @@ class Bench:
             if peer.role is not Role.RECEIVER:
                 generator = await stack.enter_async_context(self._generator())
             course = _Course(running, self._backend, generator, peer, load)
-            return await course.run(place, number, start_up, shared=self._cores.shared)
+            shared = self._cores.shared
+            return await course.run(place, number, start_up, meanwhile, shared=shared)
 
     def _place(self, peer: Peer) -> Place:
         cores = len(self._cores.all) if peer.all_cores else 1
@@ -144,7 +156,15 @@ class _Course:
         self._load = load
         self._pids = processes(running.pid)
 
-    async def run(self, place: Place, number: int, start_up: float, *, shared: bool) -> Run:
+    async def run(
+        self,
+        place: Place,
+        number: int,
+        start_up: float,
+        meanwhile: Meanwhile | None,
+        *,
+        shared: bool,
+    ) -> Run:
         load = self._load
         await asyncio.sleep(_SETTLE_SECONDS)
         memory_before = memory(self._pids)
@@ -156,13 +176,15 @@ class _Course:
         go = self._go()
         await _sleep_until(go.begin)
         first = self._read()
+        if meanwhile is not None:
+            await meanwhile(self._running.pid)
         await _sleep_until(go.end)
         last = self._read()
         memory_open = memory(self._pids)
         connections = self._connections(place.port) if load.kind is Kind.IDLE else []
         seen = await self._generator.read(_OPEN_SECONDS)
         late = await self._ask_the_backend()
-        lost = seen["at_the_end"]["refused"] if load.kind in {Kind.IDLE, Kind.SLOW} else 0
+        lost = seen["at_the_end"]["refused"] if load.kind is Kind.IDLE else 0
         refused = sum(n for what, n in seen["faults"].items() if what.startswith("HTTP status"))
         faults = {w: n for w, n in seen["faults"].items() if not w.startswith("HTTP status")}
         return Run(

@@ -1,0 +1,114 @@
+"""What has to be shown, as ratios of medians, and whether it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from bench import figures, loads, peers, programme
+from bench.figures import Figure, spread
+from bench.loads import Load
+from bench.results import Results
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One thing to be shown.
+
+    Attributes:
+        text: What is compared.
+        ours: The median of ours, as text.
+        other: The median that it is compared with, as text.
+        ratio: Ours through the other.
+        limit: The most that the ratio may be; None where it is only to be seen.
+    """
+
+    text: str
+    ours: str
+    other: str
+    ratio: float
+    limit: float | None
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is shown."""
+        return self.limit is None or self.ratio <= self.limit
+
+    @property
+    def verdict(self) -> str:
+        """What to say of it."""
+        if self.limit is None:
+            return ""
+        return "yes" if self.holds else "**no**"
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    peer: str
+    load: Load
+
+
+def claims(results: Results) -> list[Claim]:
+    """Return all that can be said from ``results``."""
+    return [claim for make in _all() if (claim := make(results)) is not None]
+
+
+def _all() -> Iterator[Callable[[Results], Claim | None]]:
+    ours, envoy = programme.ours().name, peers.ENVOY.name
+    everybody = peers.STREAMING_RESPONSE.name
+    bare = peers.bare_bridge(peers.transports()[0]).name
+    p200, p2000, p50 = loads.PACED_200, loads.PACED_2000, loads.PACED_50
+    for text, figure, load, other, limit in (
+        ("CPU a message, beside Envoy", figures.CPU_PER_MESSAGE, p200, envoy, 1.0),
+        ("CPU a message, beside StreamingResponse", figures.CPU_PER_MESSAGE, p200, everybody, 0.45),
+        ("delay p99, beside Envoy", figures.DELAY_P99, p200, envoy, 1.0),
+        ("delay p99, beside Envoy", figures.DELAY_P99, p2000, envoy, 1.0),
+        ("memory a stream, beside Envoy", figures.MEMORY, loads.IDLE_2000, envoy, 0.6),
+        ("memory a stream, beside Envoy", figures.MEMORY, loads.IDLE_10000, envoy, None),
+        ("CPU to open a stream, beside Envoy", figures.OPENING, loads.IDLE_2000, envoy, None),
+        ("CPU of a short stream, beside Envoy", figures.CPU_PER_STREAM, loads.SHORT, envoy, None),
+        ("first message p50, beside Envoy", figures.FIRST_P50, loads.SHORT, envoy, None),
+        ("first message p99, beside Envoy", figures.FIRST_P99, loads.SHORT, envoy, None),
+        ("messages a second, beside Envoy", figures.THROUGHPUT, loads.FLOOD, envoy, None),
+        ("CPU a message, extras on beside off", figures.CPU_PER_MESSAGE, p200, bare, 1.05),
+    ):
+        yield _ratio(f"{load.title}: {text}", figure, _Side(ours, load), _Side(other, load), limit)
+    yield _ratio(
+        f"CPU a message, {p2000.title}, beside {p50.title}",
+        figures.CPU_PER_MESSAGE,
+        _Side(ours, p2000),
+        _Side(ours, p50),
+        1.15,
+    )
+    first = peers.transports()[0]
+    one, two = (peers.workers(first, count).name for count in (1, 2))
+    yield _ratio(
+        f"{loads.WORKERS.title}: messages a second, 2 workers beside 1",
+        figures.THROUGHPUT,
+        _Side(two, loads.WORKERS),
+        _Side(one, loads.WORKERS),
+        None,
+    )
+
+
+def _ratio(
+    text: str, figure: Figure, ours: _Side, other: _Side, limit: float | None
+) -> Callable[[Results], Claim | None]:
+    def make(results: Results) -> Claim | None:
+        mine = spread(results, figure, ours.peer, ours.load)
+        theirs = spread(results, figure, other.peer, other.load)
+        if mine is None or theirs is None or not theirs.median:
+            return None
+        ratio = mine.median / theirs.median
+        return Claim(text, figure.text(mine.median), figure.text(theirs.median), ratio, limit)
+
+    return make
+
+
+def faults(results: Results) -> list[str]:
+    """Return what peers have done wrong."""
+    return [
+        f"{run.peer} under {run.load}, round {run.round + 1}: {complaint}"
+        for run in results.runs
+        for complaint in run.complaints
+    ]

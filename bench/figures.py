@@ -1,0 +1,112 @@
+"""The figures that a run has, and what several runs say of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from bench.loads import Kind, Load
+from bench.results import Results, Run
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Something that was measured.
+
+    Attributes:
+        title: What it is, with its unit.
+        of: Reads it from a run; None when the run has none.
+        digits: How many digits stand behind the point.
+    """
+
+    title: str
+    of: Callable[[Run, Load], float | None]
+    digits: int = 1
+
+    def text(self, value: float) -> str:
+        """Return a value of it as text."""
+        return f"{value:,.{self.digits}f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """What several runs say."""
+
+    values: Sequence[float]
+
+    @property
+    def median(self) -> float:
+        """The value in the middle."""
+        return median(self.values)
+
+    def text(self, figure: Figure) -> str:
+        """Return the median, and the least and the most where there are several."""
+        shown = figure.text(self.median)
+        if len(self.values) == 1:
+            return shown
+        return f"{shown} ({figure.text(min(self.values))} to {figure.text(max(self.values))})"
+
+
+def spread(results: Results, figure: Figure, peer: str, load: Load) -> Spread | None:
+    """Return what all runs of ``peer`` under ``load`` say of ``figure``."""
+    runs = [run for run in results.runs if (run.peer, run.load) == (peer, load.name)]
+    values = [value for run in runs if (value := figure.of(run, load)) is not None]
+    return Spread(values) if values else None
+
+
+def _quantile(name: str, where: str) -> Callable[[Run, Load], float | None]:
+    def of(run: Run, load: Load) -> float | None:
+        found: dict[str, int] = getattr(run, where)
+        return found[name] / 1e6 if name in found else None
+
+    return of
+
+
+def _per_message(run: Run, load: Load) -> float | None:
+    return run.cpu / run.messages * 1e6 if run.messages else None
+
+
+def _per_stream(run: Run, load: Load) -> float | None:
+    return run.cpu / run.whole_while_measured * 1e6 if run.whole_while_measured else None
+
+
+def _memory(run: Run, load: Load) -> float | None:
+    streams = load.stalled or load.streams
+    return (run.memory - run.memory_before) / streams / 1024
+
+
+def _imbalance(run: Run, load: Load) -> float | None:
+    counts = run.connections
+    return max(counts) / (sum(counts) / len(counts)) if counts else None
+
+
+CPU_PER_MESSAGE = Figure("CPU a message, µs", _per_message)
+CPU_PER_STREAM = Figure("CPU a stream, µs", _per_stream, 0)
+SYSTEM = Figure("of it in the kernel, %", lambda run, _: run.system * 100, 0)
+CORE = Figure("of its core, %", lambda run, _: run.cpu / run.seconds * 100, 0)
+THROUGHPUT = Figure("messages a second", lambda run, _: run.messages / run.seconds, 0)
+DELAY_P50 = Figure("delay p50, ms", _quantile("0.5", "delays"), 2)
+DELAY_P99 = Figure("p99, ms", _quantile("0.99", "delays"), 2)
+DELAY_MAX = Figure("max, ms", _quantile("1", "delays"), 2)
+FIRST_P50 = Figure("first message p50, ms", _quantile("0.5", "firsts"), 2)
+FIRST_P99 = Figure("p99, ms", _quantile("0.99", "firsts"), 2)
+MEMORY = Figure("memory a stream, KB", _memory)
+OPENING = Figure("CPU to open one, µs", lambda run, load: run.opening_cpu / load.streams * 1e6, 0)
+START_UP = Figure("start-up, s", lambda run, _: run.start_up or None, 2)
+OPEN = Figure("held open", lambda run, load: load.streams - run.refused - run.lost, 0)
+IMBALANCE = Figure("busiest worker / mean", _imbalance, 2)
+OTHERS = Figure(
+    "backend and generator, % of a core",
+    lambda run, _: (run.backend_cpu + run.generator_cpu) / run.seconds * 100,
+    0,
+)
+LATE = Figure("backend late p99, ms", lambda run, _: run.late_p99 / 1e6, 2)
+
+FIGURES = {
+    Kind.PACED: (CPU_PER_MESSAGE, SYSTEM, DELAY_P50, DELAY_P99, DELAY_MAX, CORE, OTHERS, LATE),
+    Kind.FLOOD: (THROUGHPUT, CPU_PER_MESSAGE, SYSTEM, CORE, OTHERS, START_UP),
+    Kind.SHORT: (CPU_PER_STREAM, FIRST_P50, FIRST_P99, CORE, OTHERS),
+    Kind.IDLE: (MEMORY, OPEN, OPENING),
+    Kind.SLOW: (MEMORY, DELAY_P50, DELAY_P99, DELAY_MAX, CORE, OTHERS),
+}

@@ -1,0 +1,100 @@
+"""Which load is put on whom, and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from bench import loads, peers
+from bench.loads import Load
+from bench.peers import Peer
+
+# Of what takes long and isn't compared to a limit.
+_FEWER_ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One load, and the peers that are put beside each other under it.
+
+    Attributes:
+        load: The load.
+        peers: The peers.
+        rounds: The most rounds.
+    """
+
+    load: Load
+    peers: Sequence[Peer]
+    rounds: int = 1000
+
+
+def ours() -> Peer:
+    """Return the bridge as it is when nothing is set."""
+    return peers.bridge(peers.transports()[0])
+
+
+def full() -> list[Trial]:
+    """Return all trials."""
+    transports = peers.transports()
+    first = transports[0]
+    bridges = [peers.bridge(transport) for transport in transports]
+    receivers = [peers.receiver(transport) for transport in transports]
+    others = [peers.STREAMING_RESPONSE, peers.EVENT_SOURCE, peers.SSE_STARLETTE]
+    both = [peers.ENVOY, *bridges]
+    usual = [*both, peers.STREAMING_RESPONSE]
+    servers = [*both, *others]
+    floors = [peers.PLAIN_UVICORN, *receivers]
+    all_cores = [peers.ENVOY_ALL, peers.workers(first, 1), peers.workers(first, 2)]
+    return [
+        Trial(loads.PACED_200, [*servers, peers.bare_bridge(first), *floors]),
+        Trial(loads.PACED_2000, servers),
+        Trial(loads.PACED_50, usual),
+        Trial(loads.FLOOD, [*servers, *floors]),
+        Trial(loads.SHORT, servers),
+        Trial(loads.IDLE_2000, servers),
+        Trial(loads.IDLE_10000, both, 2),
+        Trial(loads.LARGE, usual, _FEWER_ROUNDS),
+        Trial(loads.SLOW, usual, _FEWER_ROUNDS),
+        *(Trial(load, [peers.ENVOY, ours()], _FEWER_ROUNDS) for load in loads.GROWTH),
+        Trial(loads.WORKERS, all_cores, _FEWER_ROUNDS),
+        Trial(loads.BALANCE, [peers.workers(first, 2)], _FEWER_ROUNDS),
+    ]
+
+
+def quick() -> list[Trial]:
+    """Return what takes two minutes."""
+    usual = [peers.ENVOY, *map(peers.bridge, peers.transports()), peers.STREAMING_RESPONSE]
+    chosen = (loads.PACED_200, loads.FLOOD, loads.SHORT, loads.IDLE_2000)
+    return [Trial(replace(load, seconds=2), usual) for load in chosen]
+
+
+def every_peer() -> dict[str, Peer]:
+    """Return all peers that there are, by name."""
+    return {peer.name: peer for trial in full() for peer in trial.peers}
+
+
+def every_load() -> dict[str, Load]:
+    """Return all loads that there are, by name."""
+    return {trial.load.name: trial.load for trial in full()}
+
+
+def course(
+    trials: Sequence[Trial], rounds: int, only: str = ""
+) -> Iterator[tuple[int, Load, Peer]]:
+    """Yield what to run: round after round, and in each of them load after load.
+
+    The peers take turns in being the first.
+
+    Args:
+        trials: What there is to run.
+        rounds: How many rounds.
+        only: What a peer and its load, as in ``envoy/flood``, must have in their names.
+    """
+    for number in range(rounds):
+        for trial in trials:
+            if number >= trial.rounds:
+                continue
+            turn = number % len(trial.peers)
+            for peer in (*trial.peers[turn:], *trial.peers[:turn]):
+                if only in f"{peer.name}/{trial.load.name}":
+                    yield number, trial.load, peer

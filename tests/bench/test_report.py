@@ -1,0 +1,116 @@
+"""What is written is what was measured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench import loads, peers, programme
+from bench.claims import claims, faults
+from bench.plots import PLOTS, write_plots
+from bench.report import DATA, DOCUMENT, NOT_MEASURED, document, markdown
+from bench.results import Profile, Results, Run
+
+OURS = programme.ours().name
+
+
+def run(peer: str, load: loads.Load, number: int = 0, **changes: object) -> Run:
+    fields: dict[str, object] = {
+        "peer": peer,
+        "load": load.name,
+        "round": number,
+        "seconds": 3.0,
+        "messages": 30_000,
+        "whole": load.streams,
+        "whole_while_measured": 300,
+        "refused": 0,
+        "lost": 0,
+        "unfinished": 0,
+        "faults": {},
+        "cpu": 0.6,
+        "system": 0.3,
+        "backend_cpu": 0.5,
+        "generator_cpu": 0.5,
+        "late_p99": 50_000,
+        "delays": {"0.5": 200_000, "0.99": 900_000, "1": 2_000_000},
+        "firsts": {"0.5": 1_000_000, "0.99": 3_000_000, "1": 4_000_000},
+        "opening_cpu": 1.0,
+        "memory_before": 50 << 20,
+        "memory": 90 << 20,
+        "start_up": 0.5,
+        "connections": [],
+        "shared_core": True,
+    }
+    return Run(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def results(*runs: Run) -> Results:
+    machine = {"processor": "a processor", "cores": "2", "kernel": "Linux 6"}
+    return Results("2026-01-01", "python -m bench", machine, {"Python": "3.11"}, runs)
+
+
+def whole_results() -> Results:
+    everything = [
+        run(peer.name, trial.load, number, cpu=0.5 + 0.1 * number)
+        for number in range(3)
+        for trial in programme.full()
+        for peer in trial.peers
+    ]
+    profile = Profile(OURS, loads.PACED_200.name, 20.0, {"send (libc)": 8.0, "all others": 12.0})
+    return replace(results(*everything), profiles=[profile])
+
+
+def test_a_claim_is_the_ratio_of_the_medians_over_the_rounds() -> None:
+    load = loads.PACED_200
+    ours = [run(OURS, load, n, cpu=cpu) for n, cpu in enumerate((0.30, 0.33, 0.90))]
+    envoy = [run(peers.ENVOY.name, load, n, cpu=cpu) for n, cpu in enumerate((0.30, 0.30, 0.10))]
+    claim = claims(results(*ours, *envoy))[0]
+    assert (claim.ours, claim.other) == ("11.0", "10.0")
+    assert claim.ratio == pytest.approx(1.1)
+    assert not claim.holds
+    assert claim.verdict == "**no**"
+
+
+def test_what_was_not_measured_is_not_claimed() -> None:
+    assert claims(results(run(OURS, loads.FLOOD))) == []
+
+
+def test_a_peer_that_loses_a_byte_is_named() -> None:
+    found = results(run(OURS, loads.PACED_200, faults={"a message is missing": 2}))
+    assert faults(found) == [f"{OURS} under paced-200x50, round 1: 2 a message is missing"]
+    assert "- " + faults(found)[0] in markdown(found)
+
+
+def test_what_is_left_of_a_flood_is_no_fault_and_is_told() -> None:
+    found = results(run(OURS, loads.FLOOD, unfinished=50))
+    assert faults(found) == []
+    assert "is not waited for" in markdown(found)
+
+
+def test_a_figure_that_the_backend_may_have_limited_is_marked() -> None:
+    strained = run(OURS, loads.FLOOD, backend_cpu=1.5, generator_cpu=1.2)
+    assert strained.strained
+    assert f"| {programme.ours().title} † |" in markdown(results(strained))
+    assert not run(OURS, loads.FLOOD).strained
+
+
+def test_the_data_can_be_read_again(tmp_path: Path) -> None:
+    found = whole_results()
+    found.write(tmp_path / "report.json")
+    assert markdown(Results.read(tmp_path / "report.json")) == markdown(found)
+
+
+def test_every_section_of_the_document_is_written(tmp_path: Path) -> None:
+    found = whole_results()
+    assert NOT_MEASURED not in document(DOCUMENT.read_text(), found, PLOTS)
+    write_plots(found, tmp_path)
+    for name in PLOTS:
+        assert (tmp_path / f"{name}.svg").read_text().startswith("<?xml")
+
+
+def test_the_document_says_what_the_data_say() -> None:
+    found = Results.read(DATA) if DATA.exists() else None
+    text = DOCUMENT.read_text()
+    assert text == document(text, found, PLOTS)
