@@ -85,6 +85,7 @@ CPU_PER_MESSAGE = Figure("CPU a message, µs", _per_message)
 CPU_PER_STREAM = Figure("CPU a stream, µs", _per_stream, 0)
 SYSTEM = Figure("of it in the kernel, %", lambda run, _: run.system * 100, 0)
 CORE = Figure("of its core, %", lambda run, _: run.cpu / run.seconds * 100, 0)
+WAITED = Figure("waited for it, %", lambda run, _: run.waited / run.seconds * 100, 0)
 THROUGHPUT = Figure("messages a second", lambda run, _: run.messages / run.seconds, 0)
 DELAY_P50 = Figure("delay p50, ms", _quantile("0.5", "delays"), 2)
 DELAY_P99 = Figure("p99, ms", _quantile("0.99", "delays"), 2)
@@ -104,9 +105,19 @@ OTHERS = Figure(
 LATE = Figure("backend late p99, ms", lambda run, _: run.late_p99 / 1e6, 2)
 
 FIGURES = {
-    Kind.PACED: (CPU_PER_MESSAGE, SYSTEM, DELAY_P50, DELAY_P99, DELAY_MAX, CORE, OTHERS, LATE),
-    Kind.FLOOD: (THROUGHPUT, CPU_PER_MESSAGE, SYSTEM, CORE, OTHERS, START_UP),
-    Kind.SHORT: (CPU_PER_STREAM, FIRST_P50, FIRST_P99, CORE, OTHERS),
+    Kind.PACED: (
+        CPU_PER_MESSAGE,
+        SYSTEM,
+        DELAY_P50,
+        DELAY_P99,
+        DELAY_MAX,
+        CORE,
+        WAITED,
+        OTHERS,
+        LATE,
+    ),
+    Kind.FLOOD: (THROUGHPUT, CPU_PER_MESSAGE, SYSTEM, CORE, WAITED, OTHERS, START_UP),
+    Kind.SHORT: (CPU_PER_STREAM, FIRST_P50, FIRST_P99, CORE, WAITED, OTHERS),
     Kind.IDLE: (MEMORY, OPEN, OPENING),
-    Kind.SLOW: (MEMORY, DELAY_P50, DELAY_P99, DELAY_MAX, CORE, OTHERS),
+    Kind.SLOW: (MEMORY, DELAY_P50, DELAY_P99, DELAY_MAX, CORE, WAITED, OTHERS),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,11 +24,13 @@ class Cpu:
         at: When this was read, in nanoseconds of CLOCK_MONOTONIC.
         total: All of it, in nanoseconds.
         system: What of it the kernel took, as a part of 1.
+        waited: How long their threads waited for a core that others had, in nanoseconds.
     """
 
     at: int
     total: int
     system: float
+    waited: int
 
 
 def processes(pid: int) -> list[int]:
@@ -38,13 +40,25 @@ def processes(pid: int) -> list[int]:
 
 def cpu(pids: Iterable[int]) -> Cpu:
     """Read the processor's time of processes."""
-    total = user = system = 0.0
+    total = waited = 0
+    user = system = 0.0
     for pid in pids:
         total += time.clock_gettime_ns((~pid << 3) | _CPUCLOCK_SCHED)
         times = psutil.Process(pid).cpu_times()
         user += times.user
         system += times.system
-    return Cpu(time.monotonic_ns(), int(total), system / (user + system) if system else 0.0)
+        waited += _waited(pid)
+    part = system / (user + system) if system else 0.0
+    return Cpu(time.monotonic_ns(), total, part, waited)
+
+
+def _waited(pid: int) -> int:
+    # https://docs.kernel.org/scheduler/sched-stats.html
+    waited = 0
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):
+            waited += int((thread / "schedstat").read_text().split()[1])
+    return waited
 
 
 def memory(pids: Iterable[int]) -> int:

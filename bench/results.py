@@ -34,7 +34,8 @@ class Run:
         faults: What was wrong with streams, and how often.
         cpu: The processor's time that the peer took.
         system: What part of it the kernel took.
-        backend_cpu: The backend's.
+        waited: How long its threads waited for a core that others had.
+        backend_cpu: The backend's processor's time.
         generator_cpu: The load generator's.
         late_p99: How late the backend made its messages, in nanoseconds: all but 1 of 100 less.
         delays: Quantiles of the time from the making of a message to its end at the client, in
@@ -62,6 +63,7 @@ class Run:
     faults: dict[str, int]
     cpu: float
     system: float
+    waited: float
     backend_cpu: float
     generator_cpu: float
     late_p99: int

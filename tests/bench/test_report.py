@@ -31,6 +31,7 @@ def run(peer: str, load: loads.Load, number: int = 0, **changes: object) -> Run:
         "faults": {},
         "cpu": 0.6,
         "system": 0.3,
+        "waited": 0.1,
         "backend_cpu": 0.5,
         "generator_cpu": 0.5,
         "late_p99": 50_000,
