@@ -6,18 +6,35 @@ import asyncio
 import re
 import sys
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from bench import figures, loads
+from bench import figures
 from bench.figures import spread
+from bench.loads import PACED_200
 from bench.peers import Peer
 from bench.results import Profile, Results
 from bench.run import Bench
 
 _SAMPLES_A_SECOND = 250
+# Sampling takes longer than it says, and the load must outlast it.
+_SAMPLED_SECONDS = 4
+_LOAD = replace(PACED_200, seconds=15)
+
 _SHOWN = 25
 _WAITING = re.compile(r"epoll_p?wait ")
-_PLACE = re.compile(r" \((?:.*/)?(?:site-packages/)?([^/()]+/)?([^/():]+)(?::\d+)?\)$")
+_FRAME = re.compile(r"(?P<name>.*) \((?P<place>[^():]+)(?::\d+)?\)")
+_SYSTEM_CALLS = {"write", "writev", "send", "sendmsg", "read", "recv", "recvmsg", "epoll_ctl"}
+
+# Files of libraries in C whose own names say little.
+_LIBRARIES = {
+    "loop.c": "uvloop",
+    "_asynciomodule.c": "asyncio",
+    "parser.c": "httptools",
+    "llhttp.c": "httptools",
+    "_message.abi3.so": "protobuf",
+}
 
 
 async def profile(bench: Bench, peer: Peer, results: Results) -> Profile:
@@ -29,23 +46,22 @@ async def profile(bench: Bench, peer: Peer, results: Results) -> Profile:
     Raises:
         RuntimeError: py-spy can't sample, or nothing was measured before.
     """
-    load = loads.PACED_200
-    found = spread(results, figures.CPU_PER_MESSAGE, peer.name, load)
+    found = spread(results, figures.CPU_PER_MESSAGE, peer.name, PACED_200)
     if found is None:
-        raise RuntimeError(f"{peer.name} has no run of {load.name}")
+        raise RuntimeError(f"{peer.name} has no run of {PACED_200.name}")
     samples: Counter[str] = Counter()
 
     async def sample(pid: int) -> None:
-        samples.update(await _sample(pid, load.seconds))
+        samples.update(await _sample(pid))
 
-    await bench.run(peer, load, 0, meanwhile=sample)
+    await bench.run(peer, _LOAD, 0, meanwhile=sample)
     each = found.median / samples.total()
     functions = {name: count * each for name, count in samples.most_common(_SHOWN)}
     rest = found.median - sum(functions.values())
-    return Profile(peer.name, load.name, found.median, {**functions, "all others": rest})
+    return Profile(peer.name, PACED_200.name, found.median, {**functions, "all others": rest})
 
 
-async def _sample(pid: int, seconds: float) -> Counter[str]:
+async def _sample(pid: int) -> Counter[str]:
     spy = Path(sys.executable).parent / "py-spy"
     process = await asyncio.create_subprocess_exec(
         *(str(spy), "record", "--pid", str(pid), "--native", "--format", "raw"),
@@ -55,7 +71,7 @@ async def _sample(pid: int, seconds: float) -> Counter[str]:
             "--rate",
             str(_SAMPLES_A_SECOND),
             "--duration",
-            f"{seconds:.0f}",
+            str(_SAMPLED_SECONDS),
         ),
         *("--output", "/dev/stdout"),
         stdin=asyncio.subprocess.DEVNULL,
@@ -65,20 +81,42 @@ async def _sample(pid: int, seconds: float) -> Counter[str]:
     out, err = await process.communicate()
     if process.returncode:
         raise RuntimeError(err.decode())
-    return _of_their_own(out.decode())
+    return of_their_own(out.decode())
 
 
-def _of_their_own(stacks: str) -> Counter[str]:
-    """Return how often each function was on top of its stack."""
+def of_their_own(stacks: str) -> Counter[str]:
+    """Return how often each function was the innermost that has a name for us.
+
+    Args:
+        stacks: Lines of frames, the outermost first, and how often they were seen, as py-spy
+            writes them.
+    """
     samples: Counter[str] = Counter()
     for line in stacks.splitlines():
         stack, _, count = line.rpartition(" ")
-        thread, _, rest = stack.partition(";")
-        top = rest.rpartition(";")[2]
-        if "MainThread" in thread and not _WAITING.match(top):
-            samples[_short(top)] += int(count)
+        thread, *frames = stack.split(";")
+        if "MainThread" in thread and frames and not _WAITING.match(frames[-1]):
+            samples[_owner(frames)] += int(count)
     return samples
 
 
-def _short(frame: str) -> str:
-    return _PLACE.sub(lambda m: f" ({m[1] or ''}{m[2]})", frame)
+def _owner(frames: Sequence[str]) -> str:
+    """Return who takes the time of a stack: a function of Python, a system call, a library.
+
+    The interpreter works for the function that it runs.
+    """
+    for frame in reversed(frames):
+        found = _FRAME.fullmatch(frame)
+        if found is None:
+            continue
+        name, place = found["name"], found["place"]
+        file = place.rpartition("/")[2]
+        if file.endswith(".py"):
+            return f"{name} ({place})"
+        if file.startswith("libc.") and name in _SYSTEM_CALLS:
+            return f"{name} (system call)"
+        if library := _LIBRARIES.get(file):
+            return library
+        if ".so" in file and not file.startswith(("libc.", "libpython", "ld-")):
+            return file.partition(".")[0]
+    return "the interpreter"

@@ -132,8 +132,11 @@ class Results:
     profiles: Sequence[Profile] = field(default_factory=list)
 
     def write(self, path: Path) -> None:
-        """Write it as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        """Write it as JSON, with a line for each run."""
+        fields = asdict(self)
+        runs = ",\n".join(json.dumps(run) for run in fields.pop("runs"))
+        rest = json.dumps(fields, indent=1).removesuffix("\n}")
+        path.write_text(f'{rest},\n "runs": [\n{runs}\n]}}\n')
 
     @classmethod
     def read(cls, path: Path) -> Results:

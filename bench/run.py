@@ -171,7 +171,7 @@ class _Course:
         before = cpu(self._pids)
         self._generator.write(Job(self._peer.wire, _HOST, place.port, load).to_json())
         await self._generator.read(_OPEN_SECONDS)
-        late = await self._wait_for_the_backend()
+        await self._wait_for_the_backend()
         opened = cpu(self._pids)
         go = self._go()
         await _sleep_until(go.begin)
@@ -183,7 +183,7 @@ class _Course:
         memory_open = memory(self._pids)
         connections = self._connections(place.port) if load.kind is Kind.IDLE else []
         seen = await self._generator.read(_OPEN_SECONDS)
-        late = await self._ask_the_backend()
+        told = await self._ask_the_backend()
         lost = seen["at_the_end"]["refused"] if load.kind is Kind.IDLE else 0
         refused = sum(n for what, n in seen["faults"].items() if what.startswith("HTTP status"))
         faults = {w: n for w, n in seen["faults"].items() if not w.startswith("HTTP status")}
@@ -204,7 +204,7 @@ class _Course:
             waited=(last.peer.waited - first.peer.waited) / 1e9,
             backend_cpu=(last.backend.total - first.backend.total) / 1e9,
             generator_cpu=self._generator_cpu(first, last),
-            late_p99=late["late_p99"],
+            late_p99=0 if load.kind is Kind.IDLE else told["late_p99"],
             delays=seen["delays"],
             firsts=seen["firsts"],
             opening_cpu=(opened.total - before.total) / 1e9,
@@ -223,15 +223,14 @@ class _Course:
     def _read(self) -> Reference:
         return Reference(cpu(self._pids), cpu([self._backend.pid]), cpu([self._generator.pid]))
 
-    async def _wait_for_the_backend(self) -> dict[str, Any]:
+    async def _wait_for_the_backend(self) -> None:
         """Wait until the backend has all streams that it is to hold."""
         if self._load.kind is Kind.SHORT or self._peer.role is Role.SOURCE:
-            return {}
+            return
         wanted = self._load.streams + self._load.stalled
         async with asyncio.timeout(_OPEN_SECONDS):
-            while (told := await self._ask_the_backend())["held"] < wanted:
+            while (await self._ask_the_backend())["held"] < wanted:
                 await asyncio.sleep(0.05)
-        return told
 
     async def _ask_the_backend(self) -> dict[str, Any]:
         self._backend.write("\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections.abc import Sequence
 
 import uvloop
 
@@ -48,23 +49,29 @@ async def _read(backends: Backends, order: Order, tally: Tally) -> None:
     said = Message(role=Role.ROLE_USER, content=order.to_json())
     request = StreamCompletionRequest(messages=[said])
     call = backends.stream(STREAM_COMPLETION, request, deadline=_DEADLINE_SECONDS)
-    expected = 0
+    count = 0
+    text = ""
     async for message in call:
         text = message.text
-        if text[0] == "=":
-            continue
-        number, stamp = read_text(text)
-        now = time.monotonic_ns()
-        if number != expected:
-            tally.faults["a message is missing, or out of order"] += 1
-        expected += 1
-        if tally.measures(now):
-            tally.messages += 1
-            tally.delays.append(now - stamp)
-    if int(text[1:]) == expected:
+        if text[0] == "#":
+            _note(tally, [text], count)
+            count += 1
+    if int(text[1:]) == count:
         tally.whole += 1
     else:
         tally.faults["fewer messages than were sent"] += 1
+
+
+def _note(tally: Tally, texts: Sequence[str], before: int) -> None:
+    """Count messages that have come together, with a glance at the first and the last."""
+    now = time.monotonic_ns()
+    first, _ = read_text(texts[0])
+    last, stamp = read_text(texts[-1])
+    if (first, last) != (before, before + len(texts) - 1):
+        tally.faults["a message is missing, or out of order"] += 1
+    if tally.measures(now):
+        tally.messages += len(texts)
+        tally.delays.append(now - stamp)
 
 
 if __name__ == "__main__":

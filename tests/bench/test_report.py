@@ -10,6 +10,7 @@ import pytest
 from bench import loads, peers, programme
 from bench.claims import claims, faults
 from bench.plots import PLOTS, write_plots
+from bench.profile import of_their_own
 from bench.report import DATA, DOCUMENT, NOT_MEASURED, document, markdown
 from bench.results import Profile, Results, Run
 
@@ -115,3 +116,20 @@ def test_the_document_says_what_the_data_say() -> None:
     found = Results.read(DATA) if DATA.exists() else None
     text = DOCUMENT.read_text()
     assert text == document(text, found, PLOTS)
+
+
+def test_time_belongs_to_the_innermost_function_that_has_a_name() -> None:
+    loop = "thread (0x1): MainThread;run (asyncio/runners.py:1);Handle__run (loop.c:2)"
+    stacks = [
+        f"{loop};send (bridge/stream.py:3);Py_DECREF (object.h:537) 2",
+        f"{loop};send (bridge/stream.py:9);malloc (libc.so.6) 1",
+        f"{loop};send (bridge/stream.py:3);write (libc.so.6) 4",
+        f"{loop};0x7f0 (_message.abi3.so);malloc (libc.so.6) 5",
+        f"{loop};uv__io_poll (linux.c:4);epoll_pwait (libc.so.6) 100",
+        "thread (0x2): worker;get (queue.py:1);0x7f1 (libc.so.6) 100",
+    ]
+    assert of_their_own("\n".join(stacks)) == {
+        "send (bridge/stream.py)": 3,
+        "write (system call)": 4,
+        "protobuf": 5,
+    }
