@@ -1,7 +1,7 @@
 """``python -m bench.load``: opens streams, reads and checks them, and says what it saw.
 
 The first line on stdin is the job. When the streams are open it writes a line of JSON, takes a
-``Go`` from stdin, and when all is over writes another.
+``Go`` from stdin (``take_go``), and when all is over writes another.
 """
 
 from __future__ import annotations
@@ -131,7 +131,6 @@ class Crowd:
 
     async def run(self, go: Go) -> dict[str, Any]:
         """Read until all is over; return what was seen."""
-        self.tally.go = go
         match self._load.kind:
             case Kind.SHORT:
                 await self._open_one_after_the_other(go)
@@ -178,11 +177,22 @@ def tell(what: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
+async def take_go(tally: Tally) -> Go:
+    """Take a ``Go`` from stdin, say so, and take another until an empty line says it holds.
+
+    On a busy machine the first may come when it is late already.
+    """
+    while (line := await asyncio.to_thread(sys.stdin.readline)).strip():
+        tally.go = Go.from_json(line)
+        tell(asdict(tally.go))
+    assert tally.go is not None
+    return tally.go
+
+
 async def _main() -> None:
     crowd = Crowd(Job.from_json(sys.stdin.readline()))
     tell(await crowd.open())
-    go = await asyncio.to_thread(sys.stdin.readline)
-    tell(await crowd.run(Go.from_json(go)))
+    tell(await crowd.run(await take_go(crowd.tally)))
 
 
 if __name__ == "__main__":

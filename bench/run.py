@@ -15,22 +15,19 @@ from typing import Any
 
 import psutil
 
+from bench.answers import HOST, first_answer, warm_up
 from bench.children import Child, child, module
 from bench.load import Job
 from bench.loads import Kind, Load
 from bench.measure import Cpu, cpu, memory, processes
-from bench.order import Go, Order
+from bench.order import Go
 from bench.peers import Peer, Place, Role
 from bench.results import Run
-from bench.wire import WIRES, Grammar, Reading, Wire
+from bench.wire import WIRES
 
-_HOST = "127.0.0.1"
 _START_SECONDS = 30
 _OPEN_SECONDS = 90
 _SETTLE_SECONDS = 0.3
-_WARM_UP_ANSWERS = 30
-_SHORT = Order(messages=20, held=False)
-_READY_EVERY = 0.002
 
 
 Meanwhile = Callable[[int], Awaitable[None]]
@@ -102,8 +99,8 @@ class Bench:
             running = await stack.enter_async_context(self._start(peer, place))
             start_up = 0.0
             if peer.role is not Role.RECEIVER:
-                start_up = await _first_answer(running, WIRES[peer.wire], place.port)
-                await asyncio.to_thread(_warm_up, WIRES[peer.wire], place.port)
+                start_up = await first_answer(running, WIRES[peer.wire], place.port)
+                await asyncio.to_thread(warm_up, WIRES[peer.wire], place.port)
             generator = running
             if peer.role is not Role.RECEIVER:
                 generator = await stack.enter_async_context(self._generator())
@@ -169,11 +166,11 @@ class _Course:
         await asyncio.sleep(_SETTLE_SECONDS)
         memory_before = memory(self._pids)
         before = cpu(self._pids)
-        self._generator.write(Job(self._peer.wire, _HOST, place.port, load).to_json())
+        self._generator.write(Job(self._peer.wire, HOST, place.port, load).to_json())
         await self._generator.read(_OPEN_SECONDS)
         await self._wait_for_the_backend()
         opened = cpu(self._pids)
-        go = self._go()
+        go = await self._go()
         await _sleep_until(go.begin)
         first = self._read()
         if meanwhile is not None:
@@ -236,16 +233,25 @@ class _Course:
         self._backend.write("\n")
         return await self._backend.read(_START_SECONDS)
 
-    def _go(self) -> Go:
-        start = time.monotonic_ns() + int(_SETTLE_SECONDS * 1e9)
-        begin = start + int(self._load.warm_up * 1e9)
-        go = Go(start, begin, begin + int(self._load.seconds * 1e9))
-        idle = self._load.kind is Kind.IDLE
-        for told in {self._generator} if idle else {self._backend, self._generator}:
-            told.write(go.to_json())
+    async def _go(self) -> Go:
+        """Tell everybody when to begin, the generator first."""
+        while True:
+            go = self._plan()
+            self._generator.write(go.to_json())
+            await self._generator.read(_START_SECONDS)
+            if time.monotonic_ns() < go.start:
+                break
+        self._generator.write("\n")
         if self._peer.role is Role.SOURCE:
             self._running.write(go.to_json())
+        elif self._load.kind is not Kind.IDLE:
+            self._backend.write(go.to_json())
         return go
+
+    def _plan(self) -> Go:
+        start = time.monotonic_ns() + int(_SETTLE_SECONDS * 1e9)
+        begin = start + int(self._load.warm_up * 1e9)
+        return Go(start, begin, begin + int(self._load.seconds * 1e9))
 
     def _connections(self, port: int) -> list[int]:
         counts = []
@@ -261,54 +267,6 @@ async def _sleep_until(at: int) -> None:
 
 
 def _free_port() -> int:
-    with socket.create_server((_HOST, 0)) as listener:
+    with socket.create_server((HOST, 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
-
-
-async def _first_answer(running: Child, wire: Wire, port: int) -> float:
-    """Wait until a peer has answered; return the seconds that it took."""
-    began = time.monotonic()
-    while time.monotonic() - began < _START_SECONDS:
-        if not running.runs:
-            break
-        if await asyncio.to_thread(_answers, wire, port):
-            return time.monotonic() - began
-        await asyncio.sleep(_READY_EVERY)
-    raise RuntimeError(running.last_words())
-
-
-def _warm_up(wire: Wire, port: int) -> None:
-    for _ in range(_WARM_UP_ANSWERS):
-        _answers(wire, port)
-
-
-def _answers(wire: Wire, port: int) -> bool:
-    """Return whether a short stream comes through whole."""
-    import httptools
-
-    pieces: list[bytes] = []
-    ended: list[bool] = []
-
-    class _Events:
-        def on_body(self, body: bytes) -> None:
-            pieces.append(body)
-
-        def on_message_complete(self) -> None:
-            ended.append(True)
-
-    parser = httptools.HttpResponseParser(_Events())
-    try:
-        with socket.create_connection((_HOST, port), timeout=_START_SECONDS) as client:
-            client.sendall(wire.request(f"{_HOST}:{port}", _SHORT))
-            while not ended:
-                data = client.recv(65536)
-                if not data:
-                    return False
-                parser.feed_data(data)
-    except OSError:
-        return False
-    reading = Reading(Grammar(wire, _SHORT.size))
-    reading.feed(b"".join(pieces))
-    reading.finish()
-    return not reading.fault

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import uvloop
 
 from bench.client import Tally
-from bench.load import Job, tell
+from bench.load import Job, take_go, tell
 from bench.loads import Load
-from bench.order import Go, Order, read_text
+from bench.order import Order, read_text
 from bridge.app import open_backends
 from bridge.settings import Settings
 from bridge.telemetry.log import configure_logging
@@ -39,7 +39,7 @@ async def _receive(backends: Backends, load: Load) -> None:
     ]
     await asyncio.sleep(0)
     tell({"open": len(reading), "refused": 0})
-    tally.go = Go.from_json(await asyncio.to_thread(sys.stdin.readline))
+    await take_go(tally)
     await asyncio.gather(*reading)
     at_the_end = {"open": 0, "refused": 0}
     tell({**tally.as_json(), "unfinished": 0, "at_the_end": at_the_end})
