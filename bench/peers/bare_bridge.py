@@ -6,7 +6,7 @@ The same request, upstream, dialect and server; a stream is still cancelled when
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import uvicorn
@@ -45,10 +45,10 @@ class BareResponse(Response):
             (b"x-accel-buffering", b"no"),
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        last = StreamCompletionResponse()
-        async for message in self._call:
-            last = message
-            body = dialect.message(message)
+        last: Sequence[StreamCompletionResponse] = ()
+        async for messages in self._call:
+            last = messages
+            body = b"".join(map(dialect.message, messages))
             await send({"type": "http.response.body", "body": body, "more_body": True})
         account = StreamAccount("", "", keep_text=False)
         account.add(last)

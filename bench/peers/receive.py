@@ -51,11 +51,14 @@ async def _read(backends: Backends, order: Order, tally: Tally) -> None:
     call = backends.stream(STREAM_COMPLETION, request, deadline=_DEADLINE_SECONDS)
     count = 0
     text = ""
-    async for message in call:
-        text = message.text
-        if text[0] == "#":
-            _note(tally, [text], count)
-            count += 1
+    async for messages in call:
+        texts = [message.text for message in messages]
+        text = texts[-1]
+        if text[0] == "=":
+            texts.pop()
+        if texts:
+            _note(tally, texts, count)
+            count += len(texts)
     if int(text[1:]) == count:
         tally.whole += 1
     else:
