@@ -25,13 +25,14 @@ class BridgeState:
     retry_budget: RetryBudget = field(default_factory=RetryBudget)
 
 
-def _state(request: Request) -> BridgeState:
+# FastAPI runs what is no coroutine in another thread.
+async def _state(request: Request) -> BridgeState:
     state = request.app.state.bridge
     assert isinstance(state, BridgeState)
     return state
 
 
-def _request_id(request: Request) -> str:
+async def _request_id(request: Request) -> str:
     request_id = request.state.request_id
     assert isinstance(request_id, str)
     return request_id

@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from bridge.upstream.http2.connection import Connection
 from bridge.upstream.http2.errors import ErrorCode, Failure, FailureKind
-from bridge.upstream.http2.headers import Field
+from bridge.upstream.http2.headers import Field, write_fields, write_section
 from bridge.upstream.http2.stream import Receiver, Stream
 
-__all__ = ["Connection", "ErrorCode", "Failure", "FailureKind", "Field", "Receiver", "Stream"]
+__all__ = [
+    "Connection",
+    "ErrorCode",
+    "Failure",
+    "FailureKind",
+    "Field",
+    "Receiver",
+    "Stream",
+    "write_fields",
+    "write_section",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from bridge.upstream.http2 import frames
 from bridge.upstream.http2.errors import (
@@ -14,7 +14,7 @@ from bridge.upstream.http2.errors import (
     name,
 )
 from bridge.upstream.http2.frames import HEAD, HEAD_BYTES, LEAST_MAX_FRAME_BYTES, MAX_WINDOW
-from bridge.upstream.http2.headers import Field, HeaderBlock, HeaderReader, HeaderWriter
+from bridge.upstream.http2.headers import HeaderBlock, HeaderReader
 from bridge.upstream.http2.settings import ServerSettings, Setting
 from bridge.upstream.http2.stream import RECEIVE_WINDOW, Receiver, Stream
 
@@ -52,7 +52,6 @@ class Connection:
         self._send_window = RECEIVE_WINDOW
         self._receive_window = _CONNECTION_WINDOW
         self._reader = HeaderReader()
-        self._writer = HeaderWriter()
         self._block: HeaderBlock | None = None
         self._rest = bytearray()
         self._needed = HEAD_BYTES
@@ -96,11 +95,11 @@ class Connection:
         self._output.clear()
         return output
 
-    def open(self, fields: Iterable[Field], body: bytes, receiver: Receiver) -> Stream:
+    def open(self, section: bytes, body: bytes, receiver: Receiver) -> Stream:
         """Send a request, as soon as the windows allow.
 
         Args:
-            fields: Its header section.
+            section: Its header section, as ``write_section`` writes it.
             body: Its content, whole.
             receiver: Who is told what comes back.
         """
@@ -108,8 +107,8 @@ class Connection:
         self._next_id += 2
         if self._next_id > _LAST_STREAM_ID:
             self.draining = True
-        block = self._writer.write(fields)
-        self._output.append(frames.header_frames(stream_id, block, self._settings.max_frame_bytes))
+        max_frame_bytes = self._settings.max_frame_bytes
+        self._output.append(frames.header_frames(stream_id, section, max_frame_bytes))
         window = self._settings.initial_window
         stream = Stream(stream_id, receiver, window, self._output, self._forget)
         self._streams[stream_id] = self._sending[stream_id] = stream
@@ -281,7 +280,6 @@ class Connection:
         before = self._settings.initial_window
         for number, value in frames.read_settings(payload):
             self._settings.set(number, value)
-        self._writer.limit_table(self._settings.header_table_bytes)
         self._output.append(frames.frame(frames.SETTINGS, frames.ACK, 0))
         self.ready = True
         difference = self._settings.initial_window - before

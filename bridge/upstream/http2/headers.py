@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 import hpack
+from hpack.hpack import encode_integer
 
 from bridge.upstream.http2.errors import ErrorCode, Http2Error, StreamError
 from bridge.upstream.http2.frames import HEAD_BYTES
@@ -75,19 +76,32 @@ class HeaderReader:
             raise Http2Error(ErrorCode.COMPRESSION_ERROR, str(error)) from error
 
 
-class HeaderWriter:
-    """Encodes the header sections of a connection, in their order."""
+def write_section(fields: Iterable[Field]) -> bytes:
+    """Return the section of some fields, which makes no use of HPACK's table.
 
-    def __init__(self) -> None:
-        self._encoder = hpack.Encoder()
+    To search the table for what is in it costs more than to send it: requests are few, and short.
+    So the same fields are the same bytes, on every connection.
+    """
+    return _NO_TABLE + write_fields(fields)
 
-    def limit_table(self, size: int) -> None:
-        """Use no more of the server's table than it allows, and no more than by default."""
-        self._encoder.header_table_size = min(size, 4096)
 
-    def write(self, fields: Iterable[Field]) -> bytes:
-        """Return the section of some fields."""
-        return self._encoder.encode(fields)
+def write_fields(fields: Iterable[Field]) -> bytes:
+    """Return what stands for some fields behind others of the same section."""
+    return b"".join(_literal(name, value) for name, value in fields)
+
+
+# The table shrinks to nothing, in case that the server wants it smaller than it is at first
+# (RFC 7541, sections 4.2 and 6.3).
+_NO_TABLE = b"\x20"
+
+_NEVER_INDEXED = 0x10
+
+
+def _literal(name: bytes, value: bytes) -> bytes:
+    # RFC 7541, section 6.2.3: a proxy must not put it into a table either, where the length of
+    # what follows could tell of it.
+    lengths = bytes(encode_integer(len(name), 7)), bytes(encode_integer(len(value), 7))
+    return b"%c%b%b%b%b" % (_NEVER_INDEXED, lengths[0], name, lengths[1], value)
 
 
 def section_bytes(fields: Iterable[Field]) -> int:

@@ -16,7 +16,6 @@ from bridge.upstream.http2.frames import (
 class Setting(IntEnum):
     """The settings that matter to a client; a server may send others."""
 
-    HEADER_TABLE_SIZE = 1
     ENABLE_PUSH = 2
     MAX_CONCURRENT_STREAMS = 3
     INITIAL_WINDOW_SIZE = 4
@@ -28,7 +27,6 @@ class Setting(IntEnum):
 class ServerSettings:
     """The settings of a server, at first as they are for one that sets nothing."""
 
-    header_table_bytes: int = 4096
     max_concurrent_streams: int = 2**32 - 1
     initial_window: int = 65535
     max_frame_bytes: int = LEAST_MAX_FRAME_BYTES
@@ -40,8 +38,6 @@ class ServerSettings:
             Http2Error: a server must not set this.
         """
         match number:
-            case Setting.HEADER_TABLE_SIZE:
-                self.header_table_bytes = value
             case Setting.ENABLE_PUSH:
                 _check(value == 0, "a server enables push")
             case Setting.MAX_CONCURRENT_STREAMS:

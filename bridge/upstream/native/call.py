@@ -11,7 +11,6 @@ from google.protobuf.message import DecodeError
 
 from bridge.status import Status
 from bridge.upstream.call import CallObserver, ChannelOptions, Request, Response, RpcError
-from bridge.upstream.http2 import Field
 from bridge.upstream.native.answer import Answer
 from bridge.upstream.native.socket import Socket
 
@@ -23,7 +22,7 @@ class NativeCall(Generic[Request, Response]):
     """A server-streaming call as a ``Call``.
 
     Args:
-        fields: The header section of its request.
+        section: The header section of its request.
         body: The request, with its prefix.
         parse: Reads one response.
         options: How large a response may be.
@@ -35,7 +34,7 @@ class NativeCall(Generic[Request, Response]):
 
     def __init__(
         self,
-        fields: list[Field],
+        section: bytes,
         body: bytes,
         parse: Callable[[bytes], Response],
         options: ChannelOptions,
@@ -45,7 +44,7 @@ class NativeCall(Generic[Request, Response]):
         done: Callable[[NativeCall[Request, Response]], None],
     ) -> None:
         self.backend = backend
-        self._fields = fields
+        self._section = section
         self._body = body
         self._parse = parse
         self._observer = observer
@@ -62,7 +61,7 @@ class NativeCall(Generic[Request, Response]):
         """Send the request."""
         self._socket = socket
         self._answer.arrived = partial(socket.arrivals.append, self)
-        self._answer.stream = socket.connection.open(self._fields, self._body, self._answer)
+        self._answer.stream = socket.connection.open(self._section, self._body, self._answer)
         socket.flush()
 
     def fail(self, error: RpcError) -> None:

@@ -10,14 +10,13 @@ import binascii
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
-
-from hpack import NeverIndexedHeaderTuple
 
 from bridge import __version__
 from bridge.status import Status
 from bridge.upstream.call import Metadata
-from bridge.upstream.http2 import Field
+from bridge.upstream.http2 import Field, write_fields, write_section
 from bridge.upstream.native.messages import ACCEPTED_ENCODINGS
 
 _USER_AGENT = f"grpc-python-sse-bridge/{__version__}".encode()
@@ -31,10 +30,6 @@ _ASCII_VALUE = re.compile(r"[\x20-\x7e]*")
 # The largest unit with which a deadline fits into eight digits, but the smallest that does.
 _UNITS = (("n", 1e-9), ("u", 1e-6), ("m", 1e-3), ("S", 1.0), ("M", 60.0), ("H", 3600.0))
 _LONGEST_TIMEOUT = 99_999_999
-
-# A secret in HPACK's table could be guessed through its effect on the size of what follows
-# (RFC 7541, section 7.1.3).
-_SECRET = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 # https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
 _BY_HTTP_STATUS = {
@@ -63,10 +58,8 @@ class Target:
     authority: str
 
 
-def request_fields(
-    target: Target, path: str, metadata: Metadata, deadline: float | None
-) -> list[Field]:
-    """Return the header section of a request.
+def request_section(target: Target, path: str, metadata: Metadata, deadline: float | None) -> bytes:
+    """Return the header section of a request, as it is sent.
 
     Args:
         target: Where it goes.
@@ -77,20 +70,26 @@ def request_fields(
     Raises:
         ValueError: a key or a value can't be sent.
     """
-    fields: list[Field] = [
-        (b":method", b"POST"),
-        (b":scheme", target.scheme.encode()),
-        (b":path", path.encode()),
-        (b":authority", target.authority.encode()),
-        (b"te", b"trailers"),
-        (b"content-type", b"application/grpc"),
-        (b"user-agent", _USER_AGENT),
-        (b"grpc-accept-encoding", ACCEPTED_ENCODINGS),
-    ]
+    fields = [_to_field(key, value) for key, value in metadata]
     if deadline is not None:
-        fields.append((b"grpc-timeout", timeout(deadline)))
-    fields += [_to_field(key, value) for key, value in metadata]
-    return fields
+        fields.insert(0, (b"grpc-timeout", timeout(deadline)))
+    return _head(target, path) + write_fields(fields)
+
+
+@lru_cache(maxsize=1024)
+def _head(target: Target, path: str) -> bytes:
+    return write_section(
+        [
+            (b":method", b"POST"),
+            (b":scheme", target.scheme.encode()),
+            (b":path", path.encode()),
+            (b":authority", target.authority.encode()),
+            (b"te", b"trailers"),
+            (b"content-type", b"application/grpc"),
+            (b"user-agent", _USER_AGENT),
+            (b"grpc-accept-encoding", ACCEPTED_ENCODINGS),
+        ]
+    )
 
 
 def timeout(seconds: float) -> bytes:
@@ -149,8 +148,7 @@ def _to_field(key: str, value: str | bytes) -> Field:
     text = value.decode("latin-1") if isinstance(value, bytes) else value
     if not _ASCII_VALUE.fullmatch(text):
         raise ValueError(f"the value of {key!r} in metadata is not printable ASCII")
-    field = key.encode(), text.encode()
-    return NeverIndexedHeaderTuple(*field) if key in _SECRET else field
+    return key.encode(), text.encode()
 
 
 def _from_base64(raw: bytes) -> bytes | None:
