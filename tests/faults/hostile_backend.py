@@ -69,6 +69,11 @@ class HostileBackend:
         self._connections: set[asyncio.Task[None]] = set()
         self._closed = False
 
+    @property
+    def open_connections(self) -> int:
+        """How many connections there are."""
+        return len(self._connections)
+
     async def answer(self, call: HostileCall) -> None:
         """Answer a call whose request is whole."""
         if call.request_headers[":path"] == STREAM_COMPLETION.path:

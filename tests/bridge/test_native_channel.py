@@ -1,0 +1,197 @@
+"""Calls of the native transport: who gets their messages, and on which connections they go."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+from h2.settings import SettingCodes
+
+from bridge.status import Status
+from bridge.upstream.address import Endpoint
+from bridge.upstream.call import Call, Channel, ChannelOptions, RpcError
+from bridge.upstream.completion import LIST_MODELS, STREAM_COMPLETION
+from bridge.upstream.native import connect
+from protos.completion.v1.completion_pb2 import (
+    ListModelsRequest,
+    Message,
+    StreamCompletionRequest,
+    StreamCompletionResponse,
+)
+from tests.bridge.stepped import SteppedBackend, serving_stepped
+from tests.conftest import eventually
+from tests.faults.hostile_backend import HostileBackend, saying, serving_hostile
+
+OPTIONS = ChannelOptions(max_message_bytes=1 << 20, keepalive=0, keepalive_timeout=1)
+
+
+class Observer:
+    """Counts calls."""
+
+    def __init__(self) -> None:
+        self.open = 0
+        self.failures: list[Status] = []
+
+    def call_began(self) -> None:
+        self.open += 1
+
+    def call_ended(self) -> None:
+        self.open -= 1
+
+    def call_failed(self, error: RpcError) -> None:
+        self.failures.append(error.status)
+
+
+@asynccontextmanager
+async def channel_to(address: str, observer: Observer | None = None) -> AsyncIterator[Channel]:
+    channel = connect(Endpoint(address, address), OPTIONS, None, observer or Observer())
+    try:
+        yield channel
+    finally:
+        await channel.close()
+
+
+@pytest.fixture
+async def stepped() -> AsyncIterator[SteppedBackend]:
+    async with serving_stepped() as backend:
+        yield backend
+
+
+def start(channel: Channel, content: str = "") -> Call[StreamCompletionResponse]:
+    request = StreamCompletionRequest(messages=[Message(content=content)])
+    metadata = [("x-request-id", "r")]
+    return channel.stream(STREAM_COMPLETION, request, metadata, deadline=20)
+
+
+def texts(messages: Sequence[StreamCompletionResponse]) -> list[str]:
+    return [message.text for message in messages]
+
+
+class Taker:
+    """Takes messages, unless it refuses."""
+
+    def __init__(self) -> None:
+        self.refuses = False
+        self.taken: list[str] = []
+        self.refused: list[str] = []
+
+    def __call__(self, messages: Sequence[StreamCompletionResponse]) -> bool:
+        (self.refused if self.refuses else self.taken).extend(texts(messages))
+        return not self.refuses
+
+
+async def test_what_is_taken_is_not_iterated_and_what_is_refused_is(
+    stepped: SteppedBackend,
+) -> None:
+    async with channel_to(stepped.address) as channel:
+        call, take = start(channel), Taker()
+        call.relay(take)
+        iterated: list[str] = []
+
+        async def iterate() -> None:
+            async for messages in call:
+                iterated.extend(texts(messages))
+
+        iterating = asyncio.create_task(iterate())
+        await stepped.send(StreamCompletionResponse(text="a"))
+        await eventually(lambda: take.taken == ["a"])
+        take.refuses = True
+        await stepped.send(StreamCompletionResponse(text="b"))
+        await eventually(lambda: iterated == ["b"])
+        take.refuses = False
+        await stepped.send(StreamCompletionResponse(text="c"))
+        await eventually(lambda: take.taken == ["a", "c"])
+        await stepped.end()
+        await iterating
+        assert (take.taken, take.refused, iterated) == (["a", "c"], ["b"], ["b"])
+
+
+async def test_nothing_is_offered_while_the_iteration_is_busy(stepped: SteppedBackend) -> None:
+    async with channel_to(stepped.address) as channel:
+        call, take = start(channel), Taker()
+        take.refuses = True
+        call.relay(take)
+        iterator = aiter(call)
+        await stepped.send(StreamCompletionResponse(text="a"))
+        assert texts(await anext(iterator)) == ["a"]
+        take.refuses = False
+        await stepped.send(StreamCompletionResponse(text="b"))
+        await stepped.send(StreamCompletionResponse(text="c"))
+        await stepped.end()
+        await eventually(lambda: stepped.ended == 1)
+        rest = [text async for messages in iterator for text in texts(messages)]
+        assert (rest, take.taken) == (["b", "c"], [])
+
+
+async def test_a_message_that_can_t_be_read_ends_its_call_after_those_before_it(
+    stepped: SteppedBackend,
+) -> None:
+    observer = Observer()
+    async with channel_to(stepped.address, observer) as channel:
+        call = start(channel)
+        await stepped.send(StreamCompletionResponse(text="a"))
+        assert texts(await anext(aiter(call))) == ["a"]
+        await stepped.send(b"\xff\xff\xff")
+        with pytest.raises(RpcError, match="can't be read") as caught:
+            await collect(call)
+        assert caught.value.status is Status.INTERNAL
+        await stepped.cancelled()
+        assert observer.open == 0
+
+
+async def test_a_unary_call_must_have_one_message(stepped: SteppedBackend) -> None:
+    async with channel_to(stepped.address) as channel:
+        with pytest.raises(RpcError) as caught:
+            await channel.unary(LIST_MODELS, ListModelsRequest(), deadline=5)
+        assert caught.value.status is Status.UNIMPLEMENTED
+
+
+@asynccontextmanager
+async def few_streams(count: int) -> AsyncIterator[HostileBackend]:
+    async with serving_hostile({SettingCodes.MAX_CONCURRENT_STREAMS: count}) as hostile:
+        yield hostile
+
+
+async def collect(call: Call[StreamCompletionResponse]) -> list[str]:
+    return [text async for messages in call for text in texts(messages)]
+
+
+async def test_more_connections_are_made_when_one_takes_no_more_streams() -> None:
+    async with few_streams(2) as hostile, channel_to(hostile.address) as channel:
+        held = [
+            asyncio.create_task(collect(start(channel, saying("good", 1, held=True))))
+            for _ in range(5)
+        ]
+        await eventually(lambda: hostile.open_calls == 5)
+        assert hostile.open_connections == 3
+        hostile.go_on("r")
+        assert await asyncio.gather(*held) == [["a"]] * 5
+
+
+async def test_a_call_that_waits_for_room_can_be_cancelled() -> None:
+    observer = Observer()
+    async with few_streams(0) as hostile, channel_to(hostile.address, observer) as channel:
+        call = start(channel, saying("good"))
+        waiting = asyncio.create_task(collect(call))
+        await eventually(lambda: hostile.open_connections == 1)
+        call.cancel()
+        with pytest.raises(RpcError) as caught:
+            await waiting
+        assert caught.value.status is Status.CANCELLED
+        assert observer.open == 0
+
+
+async def test_a_channel_that_is_closed_leaves_nothing() -> None:
+    observer = Observer()
+    async with AsyncExitStack() as stack:
+        hostile = await stack.enter_async_context(few_streams(1))
+        channel = await stack.enter_async_context(channel_to(hostile.address, observer))
+        calls = [start(channel, saying("good", 1, held=True)) for _ in range(3)]
+        await eventually(lambda: hostile.open_calls == 3)
+        await channel.close()
+        for call in calls:
+            with pytest.raises(RpcError) as caught:
+                await collect(call)
+            assert caught.value.status is Status.CANCELLED
+        await eventually(lambda: hostile.open_connections == hostile.open_calls == 0)
+        assert (observer.open, observer.failures) == (0, [])
