@@ -19,7 +19,8 @@ from pydantic_settings import (
 
 from bridge import __version__
 from bridge.app import create_app, open_backends
-from bridge.server import CannotListenError, Server, bind
+from bridge.listeners import CannotListenError, bind, spread
+from bridge.server import Server
 from bridge.settings import Settings, explain
 from bridge.telemetry.log import configure_logging
 from bridge.workers import Workers
@@ -81,7 +82,8 @@ def serve(settings: Settings) -> None:
     except CannotListenError as error:
         raise SystemExit(_refuse(str(error), 1)) from None
     if settings.workers > 1:
-        raise SystemExit(asyncio.run(Workers(settings, sockets).serve()))
+        each = spread(sockets, settings.workers, write_timeout=settings.write_timeout)
+        raise SystemExit(asyncio.run(Workers(settings, each).serve()))
     server = Server(create_app(settings), settings)
     server.run(sockets)
     if not server.started:

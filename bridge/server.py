@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from contextlib import suppress
 from types import FrameType
@@ -15,26 +14,18 @@ from fastapi import FastAPI
 from bridge.access.connections import ConnectionLimits, limited_protocol
 from bridge.access.descriptors import provide
 from bridge.direct_send import DirectSendServer
+from bridge.listeners import BACKLOG, accept_all, address, withdraw
 from bridge.open_streams import OpenStreams
 from bridge.settings import Settings
 
 _log = structlog.get_logger("bridge.server")
 
-# What the kernel holds of a stream whose client doesn't read. It would grow to megabytes.
-_SEND_BUFFER_BYTES = 128 * 1024
-
 # What a stream that is cut needs to hand its verdict to a client that reads.
 _LAST_WORDS_SECONDS = 1
 
-# How many connections may wait to be accepted, and how many asyncio accepts in one go. It takes the
-# backlog for both, and when no descriptor is left tries as often
-# (https://github.com/python/cpython/issues/151615).
-_BACKLOG = 2048
+# How many connections asyncio accepts in one go. It takes the backlog for that, too, and when no
+# descriptor is left tries as often (https://github.com/python/cpython/issues/151615).
 _ACCEPTED_AT_ONCE = 16
-
-
-class CannotListenError(Exception):
-    """The address can't be listened on; the text says what to change."""
 
 
 class Server(uvicorn.Server):
@@ -73,7 +64,7 @@ class Server(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         for listener in sockets or []:
-            listener.listen(_BACKLOG)
+            listener.listen(BACKLOG)
         _log.info("listening", address=address(sockets or []), backend=self._settings.backend)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -98,9 +89,26 @@ class Server(uvicorn.Server):
                     await self._hurried.wait()
         cut = self._loop.call_later(self._settings.shutdown_grace, self._streams.cut_all)
         try:
+            await self._stop_listening(sockets or [])
             await super().shutdown(sockets)
         finally:
             cut.cancel()
+
+    async def _stop_listening(self, sockets: list[socket.socket]) -> None:
+        # A connection that is still to be accepted would be reset with its listener.
+        waiting = [connection for listener in sockets for connection in accept_all(listener)]
+        withdraw(sockets)
+        for server in self.servers:
+            server.close()
+        for connection in waiting:
+            await self._loop.connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(
+            config=self.config,  # type: ignore[call-arg]
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
 
 
 def connection_limits(settings: Settings) -> ConnectionLimits:
@@ -118,58 +126,3 @@ def connection_limits(settings: Settings) -> ConnectionLimits:
         body_bytes=settings.max_body_bytes,
         request_seconds=settings.request_timeout,
     )
-
-
-def bind(host: str, port: int, *, write_timeout: int) -> list[socket.socket]:
-    """Return a listening socket for each address of ``host``, all on the same port.
-
-    Args:
-        host: An address or a name.
-        port: 0 takes a free port.
-        write_timeout: Seconds that a client may read nothing while there is something to read;
-            then the kernel ends the connection, where it can (Linux).
-
-    Raises:
-        CannotListenError: the name doesn't resolve, or an address is taken or not ours.
-    """
-    sockets: list[socket.socket] = []
-    try:
-        for family, *_, where in socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        ):
-            chosen = port or (sockets[0].getsockname()[1] if sockets else 0)
-            opened = socket.create_server((where[0], chosen), family=family, backlog=_BACKLOG)
-            sockets.append(opened)
-            _tune(opened, write_timeout)
-    except OSError as error:
-        for opened in sockets:
-            opened.close()
-        raise CannotListenError(
-            f"The bridge can't listen on {host}:{port}: {_reason(error)}. "
-            "Set BRIDGE_HOST (--host) and BRIDGE_PORT (--port) to a free address."
-        ) from error
-    return sockets
-
-
-def _tune(listener: socket.socket, write_timeout: int) -> None:
-    # A connection has what its listener has.
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
-    # Otherwise a frame waits for the acknowledgement of the one before it (RFC 896). asyncio sees
-    # to that only for sockets that it has made itself.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        # RFC 5482; tcp(7): also while the peer's window is closed.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, write_timeout * 1000)
-
-
-def _reason(error: OSError) -> str | None:
-    # asyncio and socket add the address to the message of a failed bind.
-    if isinstance(error, socket.gaierror) or error.errno is None:
-        return error.strerror
-    return os.strerror(error.errno)
-
-
-def address(sockets: list[socket.socket]) -> str:
-    """Return ``host:port`` of the first of ``sockets``."""
-    host, port, *_ = sockets[0].getsockname()
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,27 +1,32 @@
-"""Serves in several processes, which share the listening sockets, and ends them together."""
+"""Serves in several processes, each on a socket of its own, and ends them together."""
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import multiprocessing
 import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from multiprocessing.context import SpawnProcess
 from multiprocessing.process import parent_process
 
 import structlog
+from fastapi import FastAPI
 
 from bridge.app import create_app
+from bridge.listeners import withdraw
 from bridge.server import Server
 from bridge.settings import Settings
 from bridge.telemetry.log import configure_logging
 
 _log = structlog.get_logger("bridge.workers")
 
+# Two starts of the same worker are at least so far apart.
 _PAUSE_SECONDS = 1.0
 
 # What a worker may take to end beyond what its settings allow, before it is killed.
@@ -34,16 +39,19 @@ class Workers:
     """The processes that serve, as many as the settings say.
 
     SIGTERM and SIGINT end each by SIGTERM; a second one reaches them, too. A worker that dies is
-    replaced. When this process dies, its workers end as after a SIGTERM.
+    replaced. New connections to it wait for the next one; when that dies before it serves, the
+    others get them. When this process dies, its workers end as after a SIGTERM.
 
     Args:
         settings: Of each worker.
-        sockets: Listening, and shared by all.
+        sockets: Of each worker, listening.
     """
 
-    def __init__(self, settings: Settings, sockets: Sequence[socket.socket]) -> None:
+    def __init__(self, settings: Settings, sockets: Sequence[Sequence[socket.socket]]) -> None:
+        spawn = multiprocessing.get_context("spawn")
         self._settings = settings
-        self._sockets = list(sockets)
+        self._sockets = sockets
+        self._served = spawn.RawArray(ctypes.c_bool, len(sockets))
         self._processes: set[SpawnProcess] = set()
         self._stopping = asyncio.Event()
         self._failed = False
@@ -56,7 +64,7 @@ class Workers:
         limit = asyncio.create_task(self._kill_the_late())
         try:
             async with asyncio.TaskGroup() as group:
-                for number in range(self._settings.workers):
+                for number in range(len(self._sockets)):
                     group.create_task(self._keep(number))
         finally:
             limit.cancel()
@@ -66,10 +74,16 @@ class Workers:
         self._stopping.set()
         for process in self._processes:
             process.terminate()
+        for sockets in self._sockets:
+            # What this process has open is listened on, though nobody would accept.
+            for listener in sockets:
+                listener.close()
 
     async def _keep(self, number: int) -> None:
         first = True
+        loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
+            next_start = loop.time() + _PAUSE_SECONDS
             status = await self._run(number)
             if self._stopping.is_set():
                 # One that was still starting is ended by the signal itself.
@@ -80,14 +94,18 @@ class Workers:
                 self._stop()
             else:
                 _log.error("a worker died", worker=number, exit_status=status)
+                if not self._served[number]:
+                    withdraw(self._sockets[number])
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(_PAUSE_SECONDS):
+                    async with asyncio.timeout_at(next_start):
                         await self._stopping.wait()
             first = False
 
     async def _run(self, number: int) -> int | None:
         spawn = multiprocessing.get_context("spawn")
-        process = spawn.Process(target=_serve, args=(number, self._settings, self._sockets))
+        self._served[number] = False
+        place = (number, self._settings, self._sockets[number], self._served)
+        process = spawn.Process(target=_serve, args=place)
         process.start()
         self._processes.add(process)
         ended = asyncio.Event()
@@ -111,10 +129,21 @@ class Workers:
 
 
 class _Worker(Server):
-    """A server that ends when the process that has made it does."""
+    """A server that ends when the process that has made it does.
+
+    Args:
+        app: The application.
+        settings: Of the bridge.
+        serves: Called when it serves.
+    """
+
+    def __init__(self, app: FastAPI, settings: Settings, serves: Callable[[], None]) -> None:
+        super().__init__(app, settings)
+        self._serves = serves
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        self._serves()
         parent = parent_process()
         assert parent is not None
         asyncio.get_running_loop().add_reader(parent.sentinel, self._orphaned, parent.sentinel)
@@ -124,12 +153,18 @@ class _Worker(Server):
         self.handle_exit(signal.SIGTERM, None)
 
 
-def _serve(number: int, settings: Settings, sockets: list[socket.socket]) -> None:
+def _serve(
+    number: int,
+    settings: Settings,
+    sockets: list[socket.socket],
+    served: ctypes.Array[ctypes.c_bool],
+) -> None:
     # Ctrl-C at a terminal goes to all processes of the group. These get it handed on, and twice
     # would be the second signal.
     os.setpgid(0, 0)
     configure_logging(settings.log_format)
     structlog.contextvars.bind_contextvars(worker=number)
-    server = _Worker(create_app(settings), settings)
+    app = create_app(settings)
+    server = _Worker(app, settings, partial(served.__setitem__, number, True))
     server.run(sockets)
     sys.exit(0 if server.started else _CAN_NOT_START)

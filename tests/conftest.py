@@ -15,6 +15,7 @@ import pytest
 
 import backend.server
 import backend.settings
+import bridge.listeners
 import bridge.server
 from bridge.access.connections import limited_protocol
 from bridge.app import create_app
@@ -94,8 +95,8 @@ async def serving_bridge(
     if protocol is not None:
         limits = bridge.server.connection_limits(settings)
         server.config.http = limited_protocol(limits, protocol)
-    sockets = bridge.server.bind("127.0.0.1", 0, write_timeout=settings.write_timeout)
-    url = f"http://{bridge.server.address(sockets)}"
+    sockets = bridge.listeners.bind("127.0.0.1", 0, write_timeout=settings.write_timeout)
+    url = f"http://{bridge.listeners.address(sockets)}"
     serving = asyncio.create_task(server._serve(sockets))  # noqa: SLF001 - serve() takes the signals
     try:
         await eventually(lambda: server.started or serving.done())

@@ -7,6 +7,7 @@ the head, httptools has none, and neither has one for the time.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, cast
 
@@ -32,6 +33,9 @@ _AHEAD_BYTES = 64 * 1024
 # How long a client that is refused may still send, before the connection is closed. One that
 # writes to a closed connection may lose the answer (RFC 9112, section 9.6).
 _LINGER_SECONDS = 1.0
+
+# How long a request may take to come over a connection that was made as the bridge stopped.
+_LAST_REQUEST_SECONDS = 0.5
 
 _REASONS = {
     400: "Bad Request",
@@ -87,7 +91,7 @@ class LimitedConnection(asyncio.Protocol):
     _head_bytes = 0
     _held = b""
     _refused = False
-    _linger: asyncio.TimerHandle | None = None
+    _closing: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for a request, or refuse a connection too many."""
@@ -100,8 +104,7 @@ class LimitedConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self.countdown.stop(self)
-        if self._linger is not None:
-            self._linger.cancel()
+        self._do_not_close()
         self._held = b""
         super().connection_lost(exc)
 
@@ -144,6 +147,13 @@ class LimitedConnection(asyncio.Protocol):
             self._refuse(408, f"The request did not come within {seconds:g} seconds.")
         else:
             self.transport.close()
+
+    def shutdown(self) -> None:
+        """Close the connection after its answer; a new one has a moment for a request to come."""
+        if self.cycle is None and not self._refused:
+            self._close_in(_LAST_REQUEST_SECONDS, super().shutdown)  # type: ignore[misc]
+        else:
+            super().shutdown()  # type: ignore[misc]
 
     def _feed(self) -> None:
         while self._held and not (self._refused or self._answers() or self.transport.is_closing()):
@@ -206,10 +216,17 @@ class LimitedConnection(asyncio.Protocol):
             self.transport.write(_answer(status, message))
         if linger and self.transport.can_write_eof():
             self.transport.write_eof()
-            loop = asyncio.get_running_loop()
-            self._linger = loop.call_later(_LINGER_SECONDS, self.transport.close)
+            self._close_in(_LINGER_SECONDS, self.transport.close)
         else:
             self.transport.close()
+
+    def _close_in(self, seconds: float, close: Callable[[], None]) -> None:
+        self._do_not_close()
+        self._closing = asyncio.get_running_loop().call_later(seconds, close)
+
+    def _do_not_close(self) -> None:
+        if self._closing is not None:
+            self._closing.cancel()
 
 
 def _answer(status: int, message: str) -> bytes:

@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
+import psutil
 import pytest
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from bridge.settings import Settings
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend
-from tests.conftest import CUT, DONE, ask
+from tests.conftest import CUT, DONE, ask, eventually, serving_bridge
 from tests.processes import ServerProcess, server_process
 
 PATH = "/v1/chat/completions"
@@ -95,6 +98,48 @@ async def test_a_stopping_bridge_takes_no_new_connection(stepped: SteppedBackend
         await stepped.end()
         assert b"".join([chunk async for chunk in chunks]) == DONE
         assert await bridge.wait() == 0
+
+
+async def test_what_was_connected_when_it_stopped_listening_is_answered() -> None:
+    flags = ("--backend", "127.0.0.1:1", "--shutdown-delay", "600", "--shutdown-grace", "20")
+    async with server_process("bridge", *flags) as bridge:
+        host, port = (await bridge.address()).split(":")
+        bridge.process.send_signal(signal.SIGTERM)
+        await bridge.logged("stopping")
+        # So that it finds the connections and the end of the delay at the same moment.
+        bridge.process.send_signal(signal.SIGSTOP)
+        process = psutil.Process(bridge.process.pid)
+        await eventually(lambda: process.status() == psutil.STATUS_STOPPED)
+        waiting = [await asyncio.open_connection(host, int(port)) for _ in range(40)]
+        for _, writer in waiting[1:]:
+            writer.write(b"GET /healthz HTTP/1.1\r\nhost: bridge\r\n\r\n")
+        bridge.process.send_signal(signal.SIGTERM)
+        bridge.process.send_signal(signal.SIGCONT)
+        answers = [await reader.read() for reader, _ in waiting]
+        for _, writer in waiting:
+            writer.close()
+        assert await bridge.wait() == 0
+    # One has asked for nothing.
+    assert [answer[:15] for answer in answers] == [b"", *[b"HTTP/1.1 200 OK"] * 39]
+
+
+@pytest.mark.parametrize("protocol", [None, H11Protocol])
+async def test_a_new_connection_has_a_moment_for_its_request(
+    stepped: SteppedBackend, protocol: type[asyncio.Protocol] | None
+) -> None:
+    async with serving_bridge(Settings(backend=stepped.address), protocol) as running:
+        url = httpx.URL(running.url)
+        one = await asyncio.open_connection(url.host, url.port)
+        two = await asyncio.open_connection(url.host, url.port)
+        connections = running.server.server_state.connections
+        await eventually(lambda: len(connections) == 2)
+        for connection in connections:
+            connection.shutdown()
+        one[1].write(b"GET /healthz HTTP/1.1\r\nhost: bridge\r\n\r\n")
+        assert (await one[0].read()).startswith(b"HTTP/1.1 200")
+        assert await two[0].read() == b""
+        for _, writer in (one, two):
+            writer.close()
 
 
 async def test_a_client_that_reads_nothing_does_not_hold_the_bridge(

@@ -1,0 +1,128 @@
+"""The sockets that are listened on: one for each address, and in front of workers one for each."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+# What the kernel holds of a stream whose client doesn't read. It would grow to megabytes.
+_SEND_BUFFER_BYTES = 128 * 1024
+
+# How many connections may wait to be accepted.
+BACKLOG = 2048
+
+# Elsewhere the option lets sockets have the same address, but gives all connections to one of them.
+_SPREADS = sys.platform == "linux"
+
+
+class CannotListenError(Exception):
+    """The address can't be listened on; the text says what to change."""
+
+
+def bind(host: str, port: int, *, write_timeout: int) -> list[socket.socket]:
+    """Return a listening socket for each address of ``host``, all on the same port.
+
+    Args:
+        host: An address or a name.
+        port: 0 takes a free port.
+        write_timeout: Seconds that a client may read nothing while there is something to read;
+            then the kernel ends the connection, where it can (Linux).
+
+    Raises:
+        CannotListenError: the name doesn't resolve, or an address is taken or not ours.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        for family, *_, where in socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            chosen = port or (sockets[0].getsockname()[1] if sockets else 0)
+            opened = socket.create_server((where[0], chosen), family=family, backlog=BACKLOG)
+            sockets.append(opened)
+            _tune(opened, write_timeout)
+    except OSError as error:
+        for opened in sockets:
+            opened.close()
+        raise CannotListenError(
+            f"The bridge can't listen on {host}:{port}: {_reason(error)}. "
+            "Set BRIDGE_HOST (--host) and BRIDGE_PORT (--port) to a free address."
+        ) from error
+    return sockets
+
+
+def spread(
+    first: Sequence[socket.socket], workers: int, *, write_timeout: int
+) -> list[list[socket.socket]]:
+    """Return the listening sockets of each worker, over which the kernel spreads connections.
+
+    Where the kernel doesn't do that, all workers have the same ones.
+
+    Args:
+        first: What ``bind`` has returned: those of the first worker. Having been bound without
+            SO_REUSEPORT (socket(7)), they are refused where anybody else listens, also somebody
+            with that option. They are given it after that, for the others to join them.
+        workers: How many there are.
+        write_timeout: As for ``bind``.
+    """
+    if not _SPREADS:
+        return [list(first)] * workers
+    for listener in first:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    others = [[_join(listener, write_timeout) for listener in first] for _ in range(workers - 1)]
+    return [list(first), *others]
+
+
+def _join(listener: socket.socket, write_timeout: int) -> socket.socket:
+    joined = socket.create_server(
+        listener.getsockname(), family=listener.family, backlog=BACKLOG, reuse_port=True
+    )
+    _tune(joined, write_timeout)
+    return joined
+
+
+def accept_all(listener: socket.socket) -> list[socket.socket]:
+    """Return the connections that wait in ``listener``, which doesn't block, to be accepted."""
+    accepted: list[socket.socket] = []
+    with suppress(OSError):
+        while len(accepted) < BACKLOG:
+            accepted.append(listener.accept()[0])
+    return accepted
+
+
+def withdraw(sockets: Sequence[socket.socket]) -> None:
+    """Make the kernel spread connections over the others only, until these listen again.
+
+    To close them isn't enough while another process has them, too. What waits in them to be
+    accepted is reset. Does nothing where workers share their sockets.
+    """
+    if _SPREADS:
+        for listener in sockets:
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RD)
+
+
+def _tune(listener: socket.socket, write_timeout: int) -> None:
+    # A connection has what its listener has.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+    # Otherwise a frame waits for the acknowledgement of the one before it (RFC 896). asyncio sees
+    # to that only for sockets that it has made itself.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # RFC 5482; tcp(7): also while the peer's window is closed.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, write_timeout * 1000)
+
+
+def _reason(error: OSError) -> str | None:
+    # asyncio and socket add the address to the message of a failed bind.
+    if isinstance(error, socket.gaierror) or error.errno is None:
+        return error.strerror
+    return os.strerror(error.errno)
+
+
+def address(sockets: Sequence[socket.socket]) -> str:
+    """Return ``host:port`` of the first of ``sockets``."""
+    host, port, *_ = sockets[0].getsockname()
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
