@@ -11,6 +11,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 
 from bridge import __version__, request_id, web
+from bridge.access.counts import Counts, OwnCounts
 from bridge.access.head import HeadAsGetMiddleware, HeadMiddleware
 from bridge.access.limits import BodyLimitMiddleware, StreamLimitMiddleware
 from bridge.http_errors import add_error_handlers
@@ -40,7 +41,9 @@ def open_backends(settings: Settings) -> Backends:
 
 
 def create_app(
-    settings: Settings | None = None, on_stream_end: StreamHook | None = None
+    settings: Settings | None = None,
+    on_stream_end: StreamHook | None = None,
+    counts: Counts | None = None,
 ) -> FastAPI:
     """Return a bridge as an ASGI application.
 
@@ -49,12 +52,14 @@ def create_app(
         on_stream_end: Called with the record of each stream when it has ended, whatever the end
             was, on the event loop's thread: it must not block. With a hook the bridge keeps the
             text of every open stream in memory, and the record has it.
+        counts: What is open in all processes that share the limits, unless this is the only one.
 
     Raises:
         pydantic.ValidationError: the environment has a setting that can't be used.
     """
     chosen = settings or Settings()
     streams = OpenStreams()
+    counted = counts or OwnCounts()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -77,10 +82,12 @@ def create_app(
         redoc_url=None,
     )
     app.state.streams = streams
+    app.state.counts = counted
     app.add_middleware(
         StreamLimitMiddleware,
         total=chosen.max_streams,
         per_client=chosen.max_streams_per_client,
+        counts=counted,
     )
     app.add_middleware(
         BodyLimitMiddleware, max_bytes=chosen.max_body_bytes, seconds=chosen.request_timeout

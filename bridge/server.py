@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from bridge.access.connections import ConnectionLimits, limited_protocol
+from bridge.access.counts import Counts
 from bridge.access.descriptors import provide
 from bridge.direct_send import DirectSendServer
 from bridge.listeners import BACKLOG, accept_all, address, withdraw
@@ -40,7 +41,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 DirectSendServer(app),
-                http=limited_protocol(connection_limits(settings)),
+                http=limited_protocol(connection_limits(settings, app.state.counts)),
                 # The largest event that isn't whole: the head, or the rest of a chunk's.
                 h11_max_incomplete_event_size=settings.max_header_bytes,
                 backlog=_ACCEPTED_AT_ONCE,
@@ -111,8 +112,13 @@ class Server(uvicorn.Server):
         )
 
 
-def connection_limits(settings: Settings) -> ConnectionLimits:
-    """Return what ``settings``, and the process's limit of descriptors, say of connections."""
+def connection_limits(settings: Settings, counts: Counts) -> ConnectionLimits:
+    """Return what ``settings``, and the process's limit of descriptors, say of connections.
+
+    Args:
+        settings: The bridge's.
+        counts: How many there are, where those of other processes are counted, too.
+    """
     connections = provide(settings.max_connections)
     if connections < settings.max_connections and "max_connections" in settings.model_fields_set:
         _log.warning(
@@ -122,6 +128,8 @@ def connection_limits(settings: Settings) -> ConnectionLimits:
         )
     return ConnectionLimits(
         connections=connections,
+        in_all=settings.max_connections,
+        counts=counts,
         head_bytes=settings.max_header_bytes,
         body_bytes=settings.max_body_bytes,
         request_seconds=settings.request_timeout,

@@ -166,13 +166,19 @@ class Settings(BaseSettings):
         description="The most bytes of a message of the backend; more are RESOURCE_EXHAUSTED.",
     )
     max_streams: int = Field(
-        10_000, ge=1, description="The most answers on their way at a time; more are 503."
+        10_000,
+        ge=1,
+        description="The most answers on their way at a time, of all workers together; more are "
+        "503.",
     )
     max_streams_per_client: int = Field(
         0, ge=0, description="The most of them for one client address; more are 429; 0: any number."
     )
     max_connections: int = Field(
-        12_000, ge=1, description="The most connections of clients at a time; more are 503."
+        12_000,
+        ge=1,
+        description="The most connections of clients at a time, of all workers together; more are "
+        "503.",
     )
     trusted_proxies: CommaSeparated = Field(
         ["127.0.0.1"],
@@ -198,7 +204,7 @@ class Settings(BaseSettings):
         1,
         ge=1,
         le=256,
-        description="Processes that serve. The limits of open streams are those of each.",
+        description="Processes that serve. Each uses one core.",
     )
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="Log lines as json or text; auto: text on a terminal."

@@ -18,6 +18,7 @@ from multiprocessing.process import parent_process
 import structlog
 from fastapi import FastAPI
 
+from bridge.access.counts import SharedCounts
 from bridge.app import create_app
 from bridge.listeners import withdraw
 from bridge.server import Server
@@ -51,6 +52,7 @@ class Workers:
         spawn = multiprocessing.get_context("spawn")
         self._settings = settings
         self._sockets = sockets
+        self._counts = SharedCounts(len(sockets), by_client=bool(settings.max_streams_per_client))
         self._served = spawn.RawArray(ctypes.c_bool, len(sockets))
         self._processes: set[SpawnProcess] = set()
         self._stopping = asyncio.Event()
@@ -85,6 +87,7 @@ class Workers:
         while not self._stopping.is_set():
             next_start = loop.time() + _PAUSE_SECONDS
             status = await self._run(number)
+            self._counts.clear(number)
             if self._stopping.is_set():
                 # One that was still starting is ended by the signal itself.
                 self._failed |= status not in {0, -signal.SIGTERM}
@@ -104,7 +107,7 @@ class Workers:
     async def _run(self, number: int) -> int | None:
         spawn = multiprocessing.get_context("spawn")
         self._served[number] = False
-        place = (number, self._settings, self._sockets[number], self._served)
+        place = (number, self._settings, self._sockets[number], self._counts, self._served)
         process = spawn.Process(target=_serve, args=place)
         process.start()
         self._processes.add(process)
@@ -157,6 +160,7 @@ def _serve(
     number: int,
     settings: Settings,
     sockets: list[socket.socket],
+    counts: SharedCounts,
     served: ctypes.Array[ctypes.c_bool],
 ) -> None:
     # Ctrl-C at a terminal goes to all processes of the group. These get it handed on, and twice
@@ -164,7 +168,7 @@ def _serve(
     os.setpgid(0, 0)
     configure_logging(settings.log_format)
     structlog.contextvars.bind_contextvars(worker=number)
-    app = create_app(settings)
+    app = create_app(settings, counts=counts.of_worker(number))
     server = _Worker(app, settings, partial(served.__setitem__, number, True))
     server.run(sockets)
     sys.exit(0 if server.started else _CAN_NOT_START)

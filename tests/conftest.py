@@ -93,7 +93,7 @@ async def serving_bridge(
     app = create_app(settings, on_stream_end=records.append)
     server = bridge.server.Server(app, settings)
     if protocol is not None:
-        limits = bridge.server.connection_limits(settings)
+        limits = bridge.server.connection_limits(settings, app.state.counts)
         server.config.http = limited_protocol(limits, protocol)
     sockets = bridge.listeners.bind("127.0.0.1", 0, write_timeout=settings.write_timeout)
     url = f"http://{bridge.listeners.address(sockets)}"

@@ -19,6 +19,7 @@ from uvicorn.server import ServerState
 
 from bridge import request_id
 from bridge.access.countdown import Countdown
+from bridge.access.counts import Counts
 from bridge.access.head import too_large
 from bridge.http_errors import error_body
 
@@ -50,13 +51,17 @@ class ConnectionLimits:
     """The limits of connections.
 
     Attributes:
-        connections: The most of them at a time.
+        connections: The most of them at a time in this process.
+        in_all: The most of them in all processes that share the limits.
+        counts: How many there are in these.
         head_bytes: The most bytes of a request line with its headers.
         body_bytes: The most bytes of a body that is read though nobody wants it.
         request_seconds: How long the head of a request may take.
     """
 
     connections: int
+    in_all: int
+    counts: Counts
     head_bytes: int
     body_bytes: int
     request_seconds: float
@@ -96,7 +101,9 @@ class LimitedConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for a request, or refuse a connection too many."""
         super().connection_made(transport)
-        if len(self.server_state.connections) > self.limits.connections:
+        own = len(self.server_state.connections)
+        in_all = self.limits.counts.connections(own)
+        if own > self.limits.connections or in_all > self.limits.in_all:
             self._refuse(503, "Too many connections are open. Try again in a moment.")
         else:
             self.countdown.start(self)
@@ -107,6 +114,7 @@ class LimitedConnection(asyncio.Protocol):
         self._do_not_close()
         self._held = b""
         super().connection_lost(exc)
+        self.limits.counts.connections(len(self.server_state.connections))
 
     def data_received(self, data: bytes) -> None:
         """Hand on what belongs to the request that is being read, and keep what comes after it."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from contextlib import suppress
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bridge.access.counts import Counts
 from bridge.http_errors import answer
 
 RETRY_AFTER_SECONDS = 1
@@ -89,14 +89,14 @@ class StreamLimitMiddleware:
         app: The application.
         total: The most open requests.
         per_client: The most open requests of one client address; 0 for any number.
+        counts: How many are open, where those are counted too that this process doesn't serve.
     """
 
-    def __init__(self, app: ASGIApp, *, total: int, per_client: int) -> None:
+    def __init__(self, app: ASGIApp, *, total: int, per_client: int, counts: Counts) -> None:
         self._app = app
         self._total = total
         self._per_client = per_client
-        self._open = 0
-        self._open_of: Counter[str] = Counter()
+        self._counts = counts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -110,19 +110,15 @@ class StreamLimitMiddleware:
             headers = {"retry-after": str(RETRY_AFTER_SECONDS), "connection": "close"}
             await answer(status, message, headers=headers)(scope, receive, send)
             return
-        self._open += 1
-        self._open_of[client] += 1
+        self._counts.add(client)
         try:
             await self._app(scope, receive, send)
         finally:
-            self._open -= 1
-            self._open_of[client] -= 1
-            if not self._open_of[client]:
-                del self._open_of[client]
+            self._counts.remove(client)
 
     def _refusal(self, client: str) -> tuple[int, str] | None:
-        if self._open >= self._total:
+        if self._counts.streams() >= self._total:
             return 503, "Too many streams are open. Try again in a moment."
-        if self._per_client and self._open_of[client] >= self._per_client:
+        if self._per_client and self._counts.streams_of(client) >= self._per_client:
             return 429, f"You have {self._per_client} streams open, which is the limit."
         return None
