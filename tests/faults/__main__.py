@@ -18,6 +18,7 @@ from tests.faults.scenarios.backends import backends
 from tests.faults.scenarios.shutdown import shutdown
 from tests.faults.scenarios.soak import soak
 from tests.faults.scenarios.stalled import stalled
+from tests.faults.scenarios.workers import workers
 
 MOST_COMPLAINTS = 10
 
@@ -46,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(scenarios, "soak", streams=1000, minutes=10)
     _add(scenarios, "stalled", streams=200, rate=20, seconds=60)
     _add(scenarios, "shutdown", streams=500, workers=[1, 4])
+    _add(scenarios, "workers", streams=1000, workers=[2, 4])
     _add(scenarios, "backends", streams=300, seconds=60)
     parser.add_argument("--write", action="store_true", help="into docs/reliability.md")
     return parser
@@ -71,6 +73,8 @@ async def _scenario(given: argparse.Namespace) -> Findings:
             return await stalled(given.streams, given.rate, given.seconds)
         case "shutdown":
             return await shutdown(given.streams, given.workers)
+        case "workers":
+            return await workers(given.streams, given.workers)
         case _:
             return await backends(given.streams, given.seconds)
 
