@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from bench.peers.asgi import arguments
 from bridge.app import open_backends
 from bridge.dialects.plain import ChatRequest, PlainDialect
-from bridge.server import bind
+from bridge.listeners import bind
 from bridge.settings import Settings
 from bridge.telemetry.log import configure_logging
 from bridge.telemetry.record import StreamAccount
