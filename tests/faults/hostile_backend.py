@@ -13,6 +13,7 @@ from h2.settings import SettingCodes
 from bridge.upstream.completion import CHECK_HEALTH, STREAM_COMPLETION
 from protos.completion.v1.completion_pb2 import StreamCompletionRequest
 from tests.conftest import eventually
+from tests.faults.listening import stop_listening
 from tests.faults.misbehaviour import TEXTS, Act, Misbehaviour
 from tests.faults.raw_http2 import HostileCall, HostileConnection, length_prefixed
 from tests.faults.wrong_connections import GOAWAY_OF_NO_KNOWN_CODE, WRONG_CONNECTIONS
@@ -161,6 +162,6 @@ async def serving_hostile(
         try:
             yield backend
         finally:
-            server.close()
+            await stop_listening(server)
             await backend.close()
             await eventually(lambda: backend.open_calls == 0)

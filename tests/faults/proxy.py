@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 
+from tests.faults.listening import stop_listening
+
 _PIECE = 64 * 1024
 _RECEIVE_BUFFER = 64 * 1024
 CLOSE_WITH_RST = struct.pack("ii", 1, 0)
@@ -72,7 +74,9 @@ class Proxy:
         self.heal()
 
     async def listen(self) -> None:
-        """Accept connections, for the first time or again."""
+        """Accept connections, for the first time or again, unless it does."""
+        if self._accepting is not None:
+            return
         host, _, port = self.address.rpartition(":")
         listener = socket.create_server((host or "127.0.0.1", int(port or 0)), backlog=2048)
         # A connection has what its listener has. It would grow to megabytes.
@@ -81,11 +85,11 @@ class Proxy:
         self.address = f"{bound[0]}:{bound[1]}"
         self._accepting = await asyncio.start_server(self._accept, sock=listener)
 
-    def refuse(self) -> None:
+    async def refuse(self) -> None:
         """Refuse connections until ``listen``; those that are open stay."""
         if self._accepting is not None:
-            self._accepting.close()
-            self._accepting = None
+            accepting, self._accepting = self._accepting, None
+            await stop_listening(accepting)
 
     def delay(self, seconds: float, directions: frozenset[Direction] = BOTH) -> None:
         """Hold each piece back for ``seconds``."""
@@ -124,13 +128,18 @@ class Proxy:
 
     async def close(self) -> None:
         """Refuse connections, and end those that are open."""
-        self.refuse()
+        await self.refuse()
         self.heal()
         self.cut(Cut.RST)
         await asyncio.gather(*(link.ended() for link in tuple(self._links)))
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        link = _Link(self._ways, _Side(reader, writer))
+        client = _Side(reader, writer)
+        if self._accepting is None:
+            # The listener had taken it already when it was closed.
+            client.reset()
+            return
+        link = _Link(self._ways, client)
         self._links.add(link)
         try:
             await link.run(self.target)
@@ -183,10 +192,16 @@ class _Link:
             host, _, port = target.rpartition(":")
             # What is held back stays in the sender's buffers, not in those of the kernel here.
             opened = socket.socket()
-            opened.setblocking(False)
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-            await asyncio.get_running_loop().sock_connect(opened, (host, int(port)))
+            try:
+                opened.setblocking(False)
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+                await asyncio.get_running_loop().sock_connect(opened, (host, int(port)))
+            except OSError:
+                opened.close()
+                raise
             self._server = _Side(*await asyncio.open_connection(sock=opened))
+            if self._is_cut:
+                self._server.reset()
             await asyncio.gather(
                 self._pass(self._client, self._server, Direction.TO_SERVER),
                 self._pass(self._server, self._client, Direction.TO_CLIENT),

@@ -150,7 +150,6 @@ class World:
         self.upstream.heal()
         self.downstream.heal()
         for network in (self.upstream, self.downstream):
-            network.refuse()
             await network.listen()
         if self.backend.server.process.returncode is not None:
             await self.backend.start()

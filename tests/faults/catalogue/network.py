@@ -45,7 +45,7 @@ def _silence(*directions: Direction) -> Strike:
 
 
 async def _refuse(world: World) -> None:
-    world.upstream.refuse()
+    await world.upstream.refuse()
     world.upstream.cut(Cut.RST)
 
 
