@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ from bridge.open_streams import OpenStreams
 from bridge.settings import Settings
 from bridge.telemetry.record import StreamRecord
 from bridge.upstream import Backends
+
+# To read those of the system takes a client longer than all its requests.
+_NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 DONE = b"data: [DONE]\n\n"
 CUT = (
@@ -44,6 +48,11 @@ def free_port() -> int:
         port = listener.getsockname()[1]
         assert isinstance(port, int)
         return port
+
+
+def http_client(url: str, **options: Any) -> httpx.AsyncClient:
+    """Return a client of the bridge at ``url``, which speaks no TLS; ``options`` are httpx's."""
+    return httpx.AsyncClient(base_url=url, verify=_NO_AUTHORITIES, **options)
 
 
 def script(**directives: Any) -> str:
@@ -122,7 +131,7 @@ async def bridge_server(backend_server: backend.server.Server) -> AsyncIterator[
 
 @pytest.fixture
 async def http(bridge_server: RunningBridge) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=bridge_server.url, timeout=30) as client:
+    async with http_client(bridge_server.url, timeout=30) as client:
         yield client
 
 

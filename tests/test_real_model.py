@@ -2,8 +2,7 @@
 
 import json
 
-import httpx
-
+from tests.conftest import http_client
 from tests.processes import server_process
 
 PATH = "/v1/chat/completions"
@@ -14,7 +13,7 @@ async def test_the_default_model_answers_a_browser_s_request() -> None:
     async with (
         server_process("backend") as backend,
         server_process("bridge", "--backend", await backend.address()) as bridge,
-        httpx.AsyncClient(base_url=f"http://{await bridge.address()}", timeout=60) as http,
+        http_client(f"http://{await bridge.address()}", timeout=60) as http,
     ):
         models = (await http.get("/v1/models")).json()["data"]
         assert (models[0]["id"], models[0]["default"]) == ("smollm2-135m-instruct", True)

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import grpc
-import httpx
 import pytest
 
 import backend.server
@@ -20,7 +19,7 @@ from bridge.upstream.credentials import CredentialFiles
 from bridge.upstream.grpcio import connect
 from protos.completion.v1.completion_pb2 import StreamCompletionRequest, StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend, serving_stepped
-from tests.conftest import DONE, ask, eventually, script, serving_bridge
+from tests.conftest import DONE, ask, eventually, http_client, script, serving_bridge
 from tests.processes import server_process
 
 PATH = "/v1/chat/completions"
@@ -99,7 +98,7 @@ async def test_one_after_the_other_they_take_turns() -> None:
                 await stepped.end()
         async with (
             serving_bridge(Settings(backend=addresses_of(three))) as running,
-            httpx.AsyncClient(base_url=running.url) as http,
+            http_client(running.url) as http,
         ):
             await eventually(lambda: all(stepped.asked_for for stepped in three))
             for _ in range(6):
@@ -111,7 +110,7 @@ async def test_a_backend_that_refuses_all_does_not_get_all() -> None:
     async with (
         stepped_backends(2) as (broken, good),
         serving_bridge(Settings(backend=addresses_of([broken, good]), retries=0)) as running,
-        httpx.AsyncClient(base_url=running.url) as http,
+        http_client(running.url) as http,
     ):
         for _ in range(10):
             await broken.end(grpc.StatusCode.UNAVAILABLE, "overloaded")
@@ -124,7 +123,7 @@ async def test_what_one_refuses_is_tried_at_the_other() -> None:
     async with (
         stepped_backends(2) as (broken, good),
         serving_bridge(Settings(backend=addresses_of([broken, good]))) as running,
-        httpx.AsyncClient(base_url=running.url) as http,
+        http_client(running.url) as http,
     ):
         for _ in range(2):
             await broken.end(grpc.StatusCode.UNAVAILABLE, "overloaded")
@@ -150,7 +149,7 @@ async def test_a_killed_backend_takes_its_own_streams_only_and_gets_new_ones_whe
         running = await stack.enter_async_context(
             serving_bridge(Settings(backend=",".join(addresses), shutdown_grace=0))
         )
-        http = await stack.enter_async_context(httpx.AsyncClient(base_url=running.url, timeout=20))
+        http = await stack.enter_async_context(http_client(running.url, timeout=20))
 
         reading: list[AsyncIterator[bytes]] = []
 
@@ -189,7 +188,7 @@ async def test_a_draining_backend_gets_no_new_calls_and_finishes_the_old() -> No
         backend.server.serving(settings()) as one,
         backend.server.serving(settings()) as other,
         serving_bridge(Settings(backend=f"{one.address},{other.address}")) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=20) as http,
+        http_client(running.url, timeout=20) as http,
     ):
         content = script(chunks=["a"] * 20, interval_ms=50)
         asking = [
@@ -272,7 +271,7 @@ async def test_a_name_that_is_found_late_is_used_then() -> None:
 async def test_a_name_without_backends_is_told_in_the_stream_and_by_readyz() -> None:
     async with (
         serving_bridge(Settings(backend="nowhere.invalid:1")) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=20) as http,
+        http_client(running.url, timeout=20) as http,
     ):
         answer = await http.post(PATH, json=ask("hello"), headers={"x-request-id": "lost"})
         assert answer.content == (
@@ -292,7 +291,7 @@ async def test_a_backend_that_says_not_serving_is_tried_when_there_is_no_other(
     stepped.health = grpc.StatusCode.NOT_FOUND
     async with (
         serving_bridge(Settings(backend=stepped.address)) as running,
-        httpx.AsyncClient(base_url=running.url) as http,
+        http_client(running.url) as http,
     ):
         assert (await http.get("/readyz")).status_code == 503
         await stepped.end()
@@ -305,7 +304,7 @@ async def test_a_unix_socket_is_an_address(tmp_path_factory: pytest.TempPathFact
     async with (
         serving_stepped(address) as stepped,
         serving_bridge(Settings(backend=address)) as running,
-        httpx.AsyncClient(base_url=running.url) as http,
+        http_client(running.url) as http,
     ):
         await stepped.end()
         answer = await http.post(PATH, json=ask("hello"), headers={"x-request-id": "r"})
@@ -318,7 +317,7 @@ async def test_the_addresses_of_localhost_are_its_backends(stepped: SteppedBacke
     assert await HostAddress("localhost", port).resolve()
     async with (
         serving_bridge(Settings(backend=f"localhost:{port}")) as running,
-        httpx.AsyncClient(base_url=running.url) as http,
+        http_client(running.url) as http,
     ):
         for _ in range(4):
             await stepped.end()
@@ -330,7 +329,7 @@ async def test_more_streams_than_a_connection_may_have_are_all_served() -> None:
     async with (
         serving_stepped(options=[("grpc.max_concurrent_streams", 3)]) as stepped,
         serving_bridge(Settings(backend=stepped.address, retries=0)) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=30) as http,
+        http_client(running.url, timeout=30) as http,
     ):
         asking = [asyncio.create_task(http.post(PATH, json=ask("hello"))) for _ in range(12)]
         await eventually(lambda: len(running.streams) == 12)
@@ -344,7 +343,7 @@ async def test_a_server_that_closes_old_connections_costs_no_stream() -> None:
     async with (
         serving_stepped(options=options) as stepped,
         serving_bridge(Settings(backend=stepped.address, retries=0)) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=30) as http,
+        http_client(running.url, timeout=30) as http,
     ):
         async with asyncio.timeout(20):
             while len(stepped.connections) < 5:

@@ -12,7 +12,7 @@ from bridge.settings import Settings
 from bridge.verdict import Outcome
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend
-from tests.conftest import RunningBridge, ask, eventually, serving_bridge
+from tests.conftest import RunningBridge, ask, eventually, http_client, serving_bridge
 
 PATH = "/v1/chat/completions"
 KB = 1024
@@ -77,7 +77,7 @@ async def test_a_client_that_reads_again_gets_all(stepped: SteppedBackend) -> No
     texts = [f"{number} " + "a" * 10 * KB for number in range(200)]
     async with (
         serving_bridge(Settings(backend=stepped.address)) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=20) as http,
+        http_client(running.url, timeout=20) as http,
         http.stream("POST", PATH, json=ask("hello")) as response,
     ):
         for text in texts:

@@ -15,7 +15,7 @@ from bridge.settings import Settings, explain
 from bridge.upstream.credentials import CredentialFiles, CredentialsError
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend, serving_stepped
-from tests.conftest import DONE, RunningBridge, ask, eventually, serving_bridge
+from tests.conftest import DONE, RunningBridge, ask, eventually, http_client, serving_bridge
 from tests.processes import run_command
 
 PATH = "/v1/chat/completions"
@@ -69,7 +69,7 @@ async def bridge_to(
 ) -> AsyncIterator[tuple[RunningBridge, httpx.AsyncClient]]:
     async with (
         serving_bridge(Settings(backend=stepped.address, retries=0, **settings)) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=20) as http,
+        http_client(running.url, timeout=20) as http,
     ):
         yield running, http
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from bridge.settings import Settings
-from tests.conftest import RunningBridge, ask, serving_bridge
+from tests.conftest import RunningBridge, ask, http_client, serving_bridge
 
 PATH = "/v1/chat/completions"
 HELLO = {"messages": [{"role": "user", "content": "hello"}]}
@@ -152,7 +152,7 @@ async def test_a_setting_shows_what_is_private(bridge_server: RunningBridge) -> 
     settings = Settings(backend=backend, show_error_details=True, prefer_status=True)
     async with (
         serving_bridge(settings) as running,
-        httpx.AsyncClient(base_url=running.url) as http,
+        http_client(running.url) as http,
     ):
         response = await http.post(PATH, json=body)
     assert response.status_code == 500
@@ -163,7 +163,7 @@ async def test_a_setting_shows_why_the_backend_can_t_be_reached() -> None:
     settings = Settings(backend="127.0.0.1:1", show_error_details=True, prefer_status=True)
     async with (
         serving_bridge(settings) as running,
-        httpx.AsyncClient(base_url=running.url) as http,
+        http_client(running.url) as http,
     ):
         response = await http.post(PATH, json=ask("hello"))
     assert response.status_code == 503

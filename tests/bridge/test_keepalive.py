@@ -1,13 +1,12 @@
 """A connection to a backend that has died without a word is noticed, and only such a one."""
 
-import httpx
 import pytest
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 
 from bridge.settings import Settings
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend, serving_stepped
-from tests.conftest import DONE, ask, eventually, serving_bridge
+from tests.conftest import DONE, ask, eventually, http_client, serving_bridge
 from tests.faults.proxy import proxying
 
 PATH = "/v1/chat/completions"
@@ -26,7 +25,7 @@ async def test_a_network_that_falls_silent_ends_its_streams_and_is_found_again(
         settings = Settings(backend=proxy.address, keepalive=1, keepalive_timeout=1, retries=0)
         async with (
             serving_bridge(settings) as running,
-            httpx.AsyncClient(base_url=running.url, timeout=30) as http,
+            http_client(running.url, timeout=30) as http,
             http.stream(
                 "POST", PATH, json=ask("hello"), headers={"x-request-id": "lost"}
             ) as response,
@@ -57,7 +56,7 @@ async def test_a_silent_stream_does_not_make_it_give_up_pinging() -> None:
         )
         async with (
             serving_bridge(settings) as running,
-            httpx.AsyncClient(base_url=running.url, timeout=30) as http,
+            http_client(running.url, timeout=30) as http,
             http.stream("POST", PATH, json=ask("hello")) as response,
         ):
             chunks = response.aiter_raw()
@@ -72,7 +71,7 @@ async def test_a_backend_that_thinks_is_not_taken_for_dead(stepped: SteppedBacke
     settings = Settings(backend=stepped.address, keepalive=0.2, keepalive_timeout=5, heartbeat=0.25)
     async with (
         serving_bridge(settings) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=30) as http,
+        http_client(running.url, timeout=30) as http,
         http.stream("POST", PATH, json=ask("hello")) as response,
     ):
         beats = response.aiter_raw()

@@ -3,13 +3,12 @@
 import json
 from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 
 from bridge.settings import Settings
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend
-from tests.conftest import DONE, ask, eventually, serving_bridge
+from tests.conftest import DONE, ask, eventually, http_client, serving_bridge
 
 PATH = "/v1/chat/completions"
 
@@ -24,7 +23,7 @@ async def test_a_body_that_is_too_large_is_413(stepped: SteppedBackend, declared
 
     async with (
         serving_bridge(Settings(backend=stepped.address, max_body_bytes=1000)) as running,
-        httpx.AsyncClient(base_url=running.url) as http,
+        http_client(running.url) as http,
     ):
         response = await http.post(
             PATH,
@@ -45,7 +44,7 @@ async def test_a_message_that_is_too_large_ends_its_stream(stepped: SteppedBacke
     settings = Settings(backend=stepped.address, max_message_bytes=1000)
     async with (
         serving_bridge(settings) as running,
-        httpx.AsyncClient(base_url=running.url) as http,
+        http_client(running.url) as http,
     ):
         await stepped.send(StreamCompletionResponse(text="a"))
         await stepped.send(StreamCompletionResponse(text="a" * 1001))
@@ -62,7 +61,7 @@ async def test_one_stream_too_many_is_503_and_the_others_are_served(
 ) -> None:
     async with (
         serving_bridge(Settings(backend=stepped.address, max_streams=1)) as running,
-        httpx.AsyncClient(base_url=running.url) as http,
+        http_client(running.url) as http,
         http.stream("POST", PATH, json=ask("hello")) as response,
     ):
         refused = await http.post(PATH, json=ask("hello"))
@@ -89,7 +88,7 @@ async def test_one_client_s_streams_are_limited_behind_a_trusted_proxy_too(
     one, other = {"x-forwarded-for": "10.0.0.1"}, {"x-forwarded-for": "10.0.0.2"}
     async with (
         serving_bridge(settings) as running,
-        httpx.AsyncClient(base_url=running.url) as http,
+        http_client(running.url) as http,
         http.stream("POST", PATH, json=ask("hello"), headers=one) as response,
     ):
         refused = await http.post(PATH, json=ask("hello"), headers=one)
@@ -112,7 +111,7 @@ async def test_a_proxy_that_is_not_trusted_names_nobody(stepped: SteppedBackend)
     )
     async with (
         serving_bridge(settings) as running,
-        httpx.AsyncClient(base_url=running.url) as http,
+        http_client(running.url) as http,
         http.stream("POST", PATH, json=ask("hello"), headers={"x-forwarded-for": "10.0.0.1"}),
     ):
         refused = await http.post(PATH, json=ask("hello"), headers={"x-forwarded-for": "10.0.0.2"})

@@ -7,7 +7,7 @@ import httpx
 import psutil
 
 import backend.server
-from tests.conftest import RunningBridge, ask, eventually, script
+from tests.conftest import RunningBridge, ask, eventually, http_client, script
 from tests.processes import server_process
 
 PATH = "/v1/chat/completions"
@@ -26,7 +26,7 @@ async def read_one(http: httpx.AsyncClient, number: int, first_ms: int = 0) -> N
 async def read_all(url: str, first_ms: int = 0) -> None:
     limits = httpx.Limits(max_connections=STREAMS, max_keepalive_connections=0)
     async with (
-        httpx.AsyncClient(base_url=url, limits=limits, timeout=60) as http,
+        http_client(url, limits=limits, timeout=60) as http,
         asyncio.TaskGroup() as group,
     ):
         for number in range(STREAMS):
@@ -63,7 +63,7 @@ async def test_no_descriptor_is_left() -> None:
         processes = [
             psutil.Process(server.process.pid) for server in (backend_process, bridge_process)
         ]
-        async with httpx.AsyncClient(base_url=url) as http:
+        async with http_client(url) as http:
             await read_one(http, 0)
         await eventually(lambda: not connected(processes[1], url))
         before = [process.num_fds() for process in processes]

@@ -8,7 +8,16 @@ import httpx
 from bridge.settings import Settings
 from bridge.verdict import Outcome
 from tests.bridge.stepped import SteppedBackend
-from tests.conftest import DONE, RunningBridge, ask, eventually, free_port, script, serving_bridge
+from tests.conftest import (
+    DONE,
+    RunningBridge,
+    ask,
+    eventually,
+    free_port,
+    http_client,
+    script,
+    serving_bridge,
+)
 from tests.faults.proxy import Direction, proxying
 from tests.processes import server_process
 
@@ -33,7 +42,7 @@ async def test_an_outage_is_told_and_passes_without_a_restart() -> None:
     arguments, env = ("--port", str(port)), {"BACKEND_MODEL": "script"}
     async with (
         serving_bridge(Settings(backend=f"127.0.0.1:{port}")) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=20) as http,
+        http_client(running.url, timeout=20) as http,
     ):
         await told_that_it_is_away(http)
         async with server_process("backend", *arguments, env=env) as backend:
@@ -50,7 +59,7 @@ async def test_a_backend_that_is_slow_to_connect_to_is_not_away(stepped: Stepped
     async with (
         proxying(stepped.address) as proxy,
         serving_bridge(Settings(backend=proxy.address, retries=0)) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=20) as http,
+        http_client(running.url, timeout=20) as http,
     ):
         proxy.delay(0.5, frozenset({Direction.TO_CLIENT}))
         await stepped.end()

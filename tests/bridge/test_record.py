@@ -15,7 +15,7 @@ from bridge.telemetry.record import (
 from bridge.upstream import RpcError
 from bridge.verdict import Outcome, Verdict
 from protos.completion.v1.completion_pb2 import FinishReason, StreamCompletionResponse
-from tests.conftest import RunningBridge, ask, script
+from tests.conftest import RunningBridge, ask, http_client, script
 from tests.processes import server_process
 
 PATH = "/v1/chat/completions"
@@ -53,7 +53,7 @@ async def test_each_stream_is_one_log_line_without_its_text() -> None:
     async with (
         server_process("backend", env={"BACKEND_MODEL": "script"}) as backend,
         server_process("bridge", "--backend", await backend.address()) as bridge,
-        httpx.AsyncClient(base_url=f"http://{await bridge.address()}") as http,
+        http_client(f"http://{await bridge.address()}") as http,
     ):
         fail = {"code": "INTERNAL", "message": "a secret of ours", "after": 1}
         headers = {"x-request-id": "failed"}

@@ -3,7 +3,6 @@
 import asyncio
 
 import grpc
-import httpx
 import pytest
 from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
@@ -18,7 +17,7 @@ from bridge.upstream.completion import STREAM_COMPLETION
 from bridge.verdict import Outcome
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend
-from tests.conftest import DONE, ask, eventually, serving_bridge
+from tests.conftest import DONE, ask, eventually, http_client, serving_bridge
 
 PATH = "/v1/chat/completions"
 AWAY = grpc.StatusCode.UNAVAILABLE
@@ -98,7 +97,7 @@ async def test_a_call_that_fails_before_its_first_message_is_tried_again(
 ) -> None:
     async with (
         serving_bridge(Settings(backend=stepped.address)) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=20) as http,
+        http_client(running.url, timeout=20) as http,
     ):
         for _ in range(failures):
             await stepped.end(AWAY, "gone")
@@ -113,7 +112,7 @@ async def test_a_call_that_fails_before_its_first_message_is_tried_again(
 async def test_a_call_is_not_tried_for_ever(stepped: SteppedBackend) -> None:
     async with (
         serving_bridge(Settings(backend=stepped.address)) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=20) as http,
+        http_client(running.url, timeout=20) as http,
     ):
         for _ in range(3):
             await stepped.end(AWAY, "gone")
@@ -126,7 +125,7 @@ async def test_a_call_is_not_tried_for_ever(stepped: SteppedBackend) -> None:
 async def test_a_call_is_never_tried_again_after_a_message(stepped: SteppedBackend) -> None:
     async with (
         serving_bridge(Settings(backend=stepped.address)) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=20) as http,
+        http_client(running.url, timeout=20) as http,
     ):
         await stepped.send(StreamCompletionResponse(text="a"))
         await stepped.end(AWAY, "gone")
@@ -142,7 +141,7 @@ async def test_a_pause_that_is_longer_than_the_deadline_is_not_waited_for(
     stepped.trailers = (("grpc-retry-pushback-ms", "60000"),)
     async with (
         serving_bridge(Settings(backend=stepped.address, deadline=30)) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=20) as http,
+        http_client(running.url, timeout=20) as http,
     ):
         await stepped.end(AWAY, "gone")
         assert (await http.post(PATH, json=ask("hello"))).content == GONE
@@ -152,7 +151,7 @@ async def test_a_client_that_leaves_in_a_pause_ends_it(stepped: SteppedBackend) 
     stepped.trailers = (("grpc-retry-pushback-ms", "60000"),)
     async with (
         serving_bridge(Settings(backend=stepped.address)) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=20) as http,
+        http_client(running.url, timeout=20) as http,
     ):
         await stepped.end(AWAY, "gone")
         asking = asyncio.create_task(
@@ -169,7 +168,7 @@ async def test_an_outage_is_not_made_worse(stepped: SteppedBackend) -> None:
     calls = 60
     async with (
         serving_bridge(Settings(backend=stepped.address)) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=20) as http,
+        http_client(running.url, timeout=20) as http,
     ):
         for _ in range(3 * calls):
             await stepped.end(AWAY, "gone")

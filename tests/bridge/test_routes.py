@@ -10,7 +10,7 @@ from grpc_health.v1.health_pb2 import HealthCheckResponse
 import backend.server
 from bridge.settings import Settings
 from tests.bridge.stepped import Health, SteppedBackend
-from tests.conftest import ask, serving_bridge
+from tests.conftest import ask, http_client, serving_bridge
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/models"])
@@ -31,7 +31,7 @@ async def test_models_are_the_backend_s_with_the_default_first(
 async def test_a_backend_without_health_is_taken_for_ready(stepped: SteppedBackend) -> None:
     async with (
         serving_bridge(Settings(backend=stepped.address)) as running,
-        httpx.AsyncClient(base_url=running.url) as http,
+        http_client(running.url) as http,
     ):
         assert (await http.get("/readyz")).json() == {"status": "ready"}
 
@@ -53,7 +53,7 @@ async def test_a_backend_that_does_not_serve_is_not_ready(
     stepped.health = health
     async with (
         serving_bridge(Settings(backend=stepped.address)) as running,
-        httpx.AsyncClient(base_url=running.url) as http,
+        http_client(running.url) as http,
     ):
         response = await http.get("/readyz")
     assert response.status_code == 503
@@ -65,7 +65,7 @@ async def test_the_backend_is_asked_for_its_health_once_a_second_at_most(
 ) -> None:
     async with (
         serving_bridge(Settings(backend=stepped.address)) as running,
-        httpx.AsyncClient(base_url=running.url) as http,
+        http_client(running.url) as http,
     ):
         for _ in range(5):
             await http.get("/readyz")
@@ -75,7 +75,7 @@ async def test_the_backend_is_asked_for_its_health_once_a_second_at_most(
 async def test_the_request_s_id_is_the_backend_s_metadata(stepped: SteppedBackend) -> None:
     async with (
         serving_bridge(Settings(backend=stepped.address)) as running,
-        httpx.AsyncClient(base_url=running.url) as http,
+        http_client(running.url) as http,
     ):
         await stepped.end()
         headers = {"x-request-id": "the-request"}
@@ -100,7 +100,7 @@ async def test_an_origin_of_the_list_may_call_and_read_the_request_s_id(
     }
     async with (
         serving_bridge(settings) as running,
-        httpx.AsyncClient(base_url=running.url) as http,
+        http_client(running.url) as http,
     ):
         allowed = await http.options("/v1/chat/completions", headers=preflight)
         assert allowed.status_code == 200

@@ -13,7 +13,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from bridge.settings import Settings
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend
-from tests.conftest import CUT, DONE, ask, eventually, serving_bridge
+from tests.conftest import CUT, DONE, ask, eventually, http_client, serving_bridge
 from tests.processes import ServerProcess, server_process
 
 PATH = "/v1/chat/completions"
@@ -26,7 +26,7 @@ async def open_stream(
     arguments = ("--backend", stepped.address, "--shutdown-grace", str(grace), *flags)
     async with (
         server_process("bridge", *arguments) as bridge,
-        httpx.AsyncClient(base_url=f"http://{await bridge.address()}", timeout=20) as http,
+        http_client(f"http://{await bridge.address()}", timeout=20) as http,
         http.stream("POST", PATH, json=ask("hello")) as response,
     ):
         chunks = response.aiter_raw()
@@ -148,7 +148,7 @@ async def test_a_client_that_reads_nothing_does_not_hold_the_bridge(
     arguments = ("--backend", stepped.address, "--shutdown-grace", "0")
     async with server_process("bridge", *arguments) as bridge:
         host, port = (await bridge.address()).split(":")
-        async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=20) as http:
+        async with http_client(f"http://{host}:{port}", timeout=20) as http:
             request = http.build_request("POST", PATH, json=ask("hello"))
             response = await http.send(request, stream=True)
             for _ in range(100):
@@ -164,7 +164,7 @@ async def test_it_is_not_ready_at_once_and_takes_requests_for_the_delay(
 ) -> None:
     async with (
         open_stream(stepped, 0, "--shutdown-delay", "600") as (bridge, chunks),
-        httpx.AsyncClient(base_url=f"http://{await bridge.address()}", timeout=20) as http,
+        http_client(f"http://{await bridge.address()}", timeout=20) as http,
     ):
         assert (await http.get("/readyz")).status_code == 200
         bridge.process.send_signal(signal.SIGTERM)

@@ -16,7 +16,7 @@ from bridge.status import Status
 from bridge.verdict import Outcome
 from protos.completion.v1.completion_pb2 import FinishReason, StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend
-from tests.conftest import DONE, RunningBridge, ask, script, serving_bridge
+from tests.conftest import DONE, RunningBridge, ask, http_client, script, serving_bridge
 
 PATHS = ["/v1/chat/completions", "/chat/completions"]
 TEXTS = ["a", "b", "c"]
@@ -255,7 +255,7 @@ async def test_the_next_message_is_sent_only_after_the_client_has_read_the_last_
     """Were a frame held back for whatever comes next, this test would not end."""
     async with (
         serving_bridge(Settings(backend=stepped.address)) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=5) as http,
+        http_client(running.url, timeout=5) as http,
         http.stream("POST", PATHS[0], json=ask("hello")) as response,
     ):
         chunks = response.aiter_raw()
@@ -270,7 +270,7 @@ async def test_the_ending_waits_for_the_status(stepped: SteppedBackend) -> None:
     """A backend that says "stop" and then fails has not finished."""
     async with (
         serving_bridge(Settings(backend=stepped.address)) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=5) as http,
+        http_client(running.url, timeout=5) as http,
         http.stream("POST", PATHS[0], json=ask("hello")) as response,
     ):
         stop = StreamCompletionResponse(text="a", finish_reason=FinishReason.FINISH_REASON_STOP)
@@ -283,7 +283,7 @@ async def test_the_ending_waits_for_the_status(stepped: SteppedBackend) -> None:
 async def test_a_finish_reason_of_a_newer_schema_is_unknown(stepped: SteppedBackend) -> None:
     async with (
         serving_bridge(Settings(backend=stepped.address)) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=5) as http,
+        http_client(running.url, timeout=5) as http,
         http.stream("POST", PATHS[0], json=ask("hello")) as response,
     ):
         await stepped.send(StreamCompletionResponse.FromString(b"\x18\x63"))
@@ -297,7 +297,7 @@ async def test_a_message_that_can_t_be_read_is_an_internal_failure(
 ) -> None:
     async with (
         serving_bridge(Settings(backend=stepped.address)) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=5) as http,
+        http_client(running.url, timeout=5) as http,
         http.stream(
             "POST", PATHS[0], json=ask("hello"), headers={"x-request-id": "the-request"}
         ) as response,

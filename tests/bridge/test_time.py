@@ -10,7 +10,7 @@ from bridge.settings import Settings
 from bridge.verdict import Outcome
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend
-from tests.conftest import DONE, ask, serving_bridge
+from tests.conftest import DONE, ask, http_client, serving_bridge
 
 PATH = "/v1/chat/completions"
 TEXT = b'data: {"content":"a"}\n\n'
@@ -31,7 +31,7 @@ async def body_of(
     """Ask a backend that sends ``texts`` messages and then is silent."""
     async with (
         serving_bridge(Settings(backend=stepped.address, **settings)) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=20) as http,
+        http_client(running.url, timeout=20) as http,
     ):
         for _ in range(texts):
             await stepped.send(StreamCompletionResponse(text="a"))
@@ -83,7 +83,7 @@ async def test_the_backend_has_the_total_as_its_deadline(stepped: SteppedBackend
     await stepped.end()
     async with (
         serving_bridge(Settings(backend=stepped.address, deadline=77)) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=20) as http,
+        http_client(running.url, timeout=20) as http,
     ):
         assert (await http.post(PATH, json=ask("hello"))).content == DONE
     assert stepped.seconds_left is not None
@@ -108,7 +108,7 @@ async def test_a_timeout_that_can_t_be_read_is_400(
 async def test_without_a_stream_a_deadline_is_504(stepped: SteppedBackend) -> None:
     async with (
         serving_bridge(Settings(backend=stepped.address, message_deadline=1)) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=20) as http,
+        http_client(running.url, timeout=20) as http,
     ):
         await stepped.send(StreamCompletionResponse(text="a"))
         response = await http.post(PATH, json=ask("hello", stream=False))
@@ -140,7 +140,7 @@ async def test_a_silent_stream_shows_that_it_lives(
 ) -> None:
     async with (
         serving_bridge(Settings(backend=stepped.address, heartbeat=0.2)) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=20) as http,
+        http_client(running.url, timeout=20) as http,
         http.stream("POST", PATH, json=ask("hello"), headers={"accept": accept}) as response,
     ):
         frames = frames_of(response)
@@ -165,7 +165,7 @@ async def test_before_a_status_is_known_there_is_no_heartbeat(stepped: SteppedBa
     settings = Settings(backend=stepped.address, heartbeat=0.1, deadline=1)
     async with (
         serving_bridge(settings) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=20) as http,
+        http_client(running.url, timeout=20) as http,
     ):
         response = await http.post(PATH, json=ask("hello"), headers={"prefer": "status"})
     assert response.status_code == 504

@@ -8,13 +8,12 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
-import httpx
 import psutil
 import pytest
 
 import backend.server
 from tests.bridge.stepped import SteppedBackend
-from tests.conftest import CUT, DONE, ask, eventually, script
+from tests.conftest import CUT, DONE, ask, eventually, http_client, script
 from tests.faults.client import Client, scripted
 from tests.faults.endings import FINISHED
 from tests.processes import Record, ServerProcess, server_process
@@ -44,13 +43,13 @@ def url_of(bridge: ServerProcess) -> str:
 
 def kept_connection(bridge: ServerProcess) -> httpx.AsyncClient:
     """Return a client that asks for all over the same connection."""
-    return httpx.AsyncClient(base_url=url_of(bridge), timeout=30)
+    return http_client(url_of(bridge), timeout=30)
 
 
 def new_connections(bridge: ServerProcess) -> httpx.AsyncClient:
     """Return a client that makes a connection for each request."""
     limits = httpx.Limits(max_keepalive_connections=0)
-    return httpx.AsyncClient(base_url=url_of(bridge), timeout=30, limits=limits)
+    return http_client(url_of(bridge), timeout=30, limits=limits)
 
 
 async def open_streams(
@@ -212,7 +211,7 @@ async def test_ctrl_c_at_a_terminal_is_one_signal(stepped: SteppedBackend) -> No
     flags = ("--backend", stepped.address, "--workers", "2", "--shutdown-grace", "600")
     async with (
         server_process("bridge", *flags) as bridge,
-        httpx.AsyncClient(base_url=f"http://{await bridge.address()}", timeout=30) as http,
+        http_client(f"http://{await bridge.address()}", timeout=30) as http,
         http.stream("POST", PATH, json=ask("hello")) as response,
     ):
         await stepped.began()
@@ -238,7 +237,7 @@ async def test_a_worker_that_dies_is_replaced(backend_server: backend.server.Ser
         assert died["exit_status"] == -signal.SIGKILL
         await listens_again(bridge, died["worker"])
         assert len(worker_pids(bridge)) == 2
-        async with httpx.AsyncClient(base_url=f"http://{await bridge.address()}") as http:
+        async with http_client(f"http://{await bridge.address()}") as http:
             assert (await http.post(PATH, json=ask("hello"))).content.endswith(DONE)
         assert await bridge.stop() == 0
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from bridge.settings import Settings
-from tests.conftest import RunningBridge, serving_bridge
+from tests.conftest import RunningBridge, http_client, serving_bridge
 from tests.faults.hostile_backend import HostileBackend, serving_hostile
 
 
@@ -24,5 +24,5 @@ async def running(hostile: HostileBackend) -> AsyncIterator[RunningBridge]:
 
 @pytest.fixture(scope="module")
 async def client(running: RunningBridge) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=running.url, timeout=30) as http:
+    async with http_client(running.url, timeout=30) as http:
         yield http

@@ -12,7 +12,7 @@ from h2.settings import SettingCodes
 
 from bridge.settings import Settings
 from bridge.status import Status
-from tests.conftest import RunningBridge, ask, eventually, serving_bridge
+from tests.conftest import RunningBridge, ask, eventually, http_client, serving_bridge
 from tests.faults.answer import Answer, read
 from tests.faults.hostile_backend import MISBEHAVIOURS, HostileBackend, saying, serving_hostile
 from tests.faults.misbehaviour import TEXTS, Misbehaviour
@@ -127,7 +127,7 @@ async def test_what_ends_a_stream_ends_no_other(
 async def test_what_is_tried_again_has_one_verdict_too(hostile: HostileBackend) -> None:
     async with (
         serving_bridge(Settings(backend=hostile.address)) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=30) as http,
+        http_client(running.url, timeout=30) as http,
     ):
         for misbehaviour in MISBEHAVIOURS.values():
             if misbehaviour.code is Status.UNAVAILABLE:
@@ -155,7 +155,7 @@ async def test_a_server_that_speaks_something_else_is_not_available(greeting: by
     async with (
         serving_hostile() as hostile,
         serving_bridge(Settings(backend=hostile.address)) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=30) as http,
+        http_client(running.url, timeout=30) as http,
     ):
         hostile.greeting = greeting
         headers = {"x-request-timeout": "1"}
@@ -198,7 +198,7 @@ async def test_a_backend_that_grants_little_serves_all_in_the_end(
     async with (
         serving_hostile(settings) as hostile,
         serving_bridge(Settings(backend=hostile.address, retries=0)) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=30) as http,
+        http_client(running.url, timeout=30) as http,
     ):
         answers = await asyncio.gather(*(served(http) for _ in range(20)))
         assert answers == [GOOD] * 20
@@ -216,7 +216,7 @@ async def test_a_backend_that_grants_nothing_is_ended_by_the_deadline(
     async with (
         serving_hostile(settings) as hostile,
         serving_bridge(Settings(backend=hostile.address)) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=30) as http,
+        http_client(running.url, timeout=30) as http,
     ):
         response = await http.post(
             PATH, json=ask(saying("good")), headers={"x-request-timeout": "0.5"}
@@ -237,7 +237,7 @@ async def test_no_backend_makes_the_bridge_take_much_memory(hostile: HostileBack
     large = ("gzip-bomb", "claims-4-gb", "too-large", "trailers-1024k", "endless-continuation")
     async with (
         server_process("bridge", "--backend", hostile.address) as process,
-        httpx.AsyncClient(base_url=f"http://{await process.address()}", timeout=60) as http,
+        http_client(f"http://{await process.address()}", timeout=60) as http,
     ):
         assert await served(http) == GOOD
         before = largest_bytes(process)
@@ -257,7 +257,7 @@ async def test_no_backend_makes_the_bridge_take_much_memory(hostile: HostileBack
 async def test_a_goaway_of_no_known_code_does_no_harm(hostile: HostileBackend) -> None:
     async with (
         server_process("bridge", "--backend", hostile.address) as process,
-        httpx.AsyncClient(base_url=f"http://{await process.address()}", timeout=30) as http,
+        http_client(f"http://{await process.address()}", timeout=30) as http,
     ):
         content = saying(GOAWAY_OF_NO_KNOWN_CODE.name)
         answer = read((await http.post(PATH, json=ask(content))).content)

@@ -19,7 +19,7 @@ from bridge.settings import Settings
 from bridge.verdict import Outcome
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend, serving_stepped
-from tests.conftest import DONE, RunningBridge, ask, eventually, script, serving_bridge
+from tests.conftest import DONE, RunningBridge, ask, eventually, http_client, script, serving_bridge
 from tests.faults.hostile_client import (
     HOSTILE_REQUESTS,
     PATH,
@@ -131,7 +131,7 @@ async def test_every_refusal_has_a_request_id_and_closes(running: RunningBridge)
 
 
 async def test_every_path_answers_head_and_options(running: RunningBridge) -> None:
-    async with httpx.AsyncClient(base_url=running.url) as http:
+    async with http_client(running.url) as http:
         paths = (await http.get("/openapi.json")).json()["paths"]
         for path in [*paths, "/", "/web/app.js", "/docs", "/openapi.json"]:
             read = path not in paths or "get" in paths[path]

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
-import httpx
 import psutil
 
 from tests.conftest import free_port
 from tests.faults.client import Client, Request, scripted
 from tests.faults.endings import FINISHED, Ending
+from tests.faults.hostile_client import get, send_raw
 from tests.faults.observed import Observation, observe
 from tests.faults.proxy import Proxy, proxying
 from tests.processes import Record, ServerProcess, server_process
@@ -160,8 +160,8 @@ class World:
                 await asyncio.sleep(0.1)
 
     async def _ready(self) -> bool:
-        async with httpx.AsyncClient(base_url=f"http://{self.address}") as http:
-            return (await http.get("/readyz")).status_code == 200
+        status, _ = await send_raw(f"http://{self.address}", get(b"/readyz"))
+        return status == 200
 
     async def answers(self) -> Ending:
         """Ask for an answer that nothing hurts, and return how it ended."""
