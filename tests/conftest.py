@@ -9,7 +9,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -21,12 +21,17 @@ import bridge.server
 from bridge.access.connections import limited_protocol
 from bridge.app import create_app
 from bridge.open_streams import OpenStreams
-from bridge.settings import Settings
+from bridge.settings import PREFIX, Settings
 from bridge.telemetry.record import StreamRecord
 from bridge.upstream import Backends
+from bridge.upstream.transport import Transport
+
+TRANSPORTS: tuple[Transport, ...] = get_args(Transport)
 
 # To read those of the system takes a client longer than all its requests.
 _NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+on_each_transport = pytest.mark.usefixtures("transport")
 
 DONE = b"data: [DONE]\n\n"
 CUT = (
@@ -98,6 +103,7 @@ async def serving_bridge(
         settings: The bridge's.
         protocol: One of uvicorn's for HTTP, if not the one that uvicorn chooses.
     """
+    assert "transport" in settings.model_fields_set, "a test with a bridge needs `transport`"
     records: list[StreamRecord] = []
     app = create_app(settings, on_stream_end=records.append)
     server = bridge.server.Server(app, settings)
@@ -115,6 +121,21 @@ async def serving_bridge(
         await serving
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what has a bridge on each transport, and what Chromium sees on the default one."""
+    if "transport" in metafunc.fixturenames:
+        chosen = TRANSPORTS[:1] if "browser" in metafunc.fixturenames else TRANSPORTS
+        metafunc.parametrize("transport", chosen, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def transport(request: pytest.FixtureRequest) -> Iterator[Transport]:
+    """Make the bridges of a test use a transport, also those in processes of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(f"{PREFIX}TRANSPORT", request.param)
+        yield request.param
+
+
 @pytest.fixture(scope="session")
 async def backend_server() -> AsyncIterator[backend.server.Server]:
     settings = backend.settings.Settings(port=0, model="script", shutdown_grace=0)
@@ -123,7 +144,9 @@ async def backend_server() -> AsyncIterator[backend.server.Server]:
 
 
 @pytest.fixture(scope="session")
-async def bridge_server(backend_server: backend.server.Server) -> AsyncIterator[RunningBridge]:
+async def bridge_server(
+    backend_server: backend.server.Server, transport: Transport
+) -> AsyncIterator[RunningBridge]:
     settings = Settings(backend=backend_server.address, shutdown_grace=0)
     async with serving_bridge(settings) as running:
         yield running

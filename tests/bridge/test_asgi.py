@@ -15,7 +15,9 @@ from bridge.telemetry.record import StreamRecord
 from bridge.verdict import Outcome
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend
-from tests.conftest import CUT, ask
+from tests.conftest import CUT, ask, on_each_transport
+
+pytestmark = on_each_transport
 
 FRAME = b'data: {"content":"a"}\n\n'
 

@@ -16,11 +16,21 @@ from bridge.upstream import Backends, Call, RpcError
 from bridge.upstream.address import Endpoint, HostAddress, parse
 from bridge.upstream.completion import STREAM_COMPLETION
 from bridge.upstream.credentials import CredentialFiles
-from bridge.upstream.grpcio import connect
+from bridge.upstream.transport import transport
 from protos.completion.v1.completion_pb2 import StreamCompletionRequest, StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend, serving_stepped
-from tests.conftest import DONE, ask, eventually, http_client, script, serving_bridge
+from tests.conftest import (
+    DONE,
+    ask,
+    eventually,
+    http_client,
+    on_each_transport,
+    script,
+    serving_bridge,
+)
 from tests.processes import server_process
+
+pytestmark = on_each_transport
 
 PATH = "/v1/chat/completions"
 
@@ -44,7 +54,8 @@ class Name:
 
 
 def behind(name: Name, refresh: float = 0.02) -> Backends:
-    options = Settings().channel_options
+    settings = Settings()
+    connect, options = transport(settings.transport), settings.channel_options
     return Backends([name], CredentialFiles(), options, connect=connect, refresh=refresh)
 
 

@@ -12,7 +12,16 @@ from bridge.settings import Settings
 from bridge.verdict import Outcome
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend
-from tests.conftest import RunningBridge, ask, eventually, http_client, serving_bridge
+from tests.conftest import (
+    RunningBridge,
+    ask,
+    eventually,
+    http_client,
+    on_each_transport,
+    serving_bridge,
+)
+
+pytestmark = on_each_transport
 
 PATH = "/v1/chat/completions"
 KB = 1024

@@ -15,7 +15,15 @@ from bridge.settings import Settings, explain
 from bridge.upstream.credentials import CredentialFiles, CredentialsError
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend, serving_stepped
-from tests.conftest import DONE, RunningBridge, ask, eventually, http_client, serving_bridge
+from tests.conftest import (
+    DONE,
+    RunningBridge,
+    ask,
+    eventually,
+    http_client,
+    on_each_transport,
+    serving_bridge,
+)
 from tests.processes import run_command
 
 PATH = "/v1/chat/completions"
@@ -74,6 +82,7 @@ async def bridge_to(
         yield running, http
 
 
+@on_each_transport
 async def test_a_backend_is_trusted_when_the_authority_has_signed_its_name(files: Files) -> None:
     async with (
         serving_stepped(credentials=files.server("127.0.0.1")) as stepped,
@@ -84,6 +93,7 @@ async def test_a_backend_is_trusted_when_the_authority_has_signed_its_name(files
         assert stepped.client_name is None
 
 
+@on_each_transport
 @pytest.mark.parametrize("wrong", ["name", "authority", "no TLS at the backend", "no TLS at all"])
 async def test_a_backend_that_can_t_be_trusted_gets_no_request(
     files: Files, wrong: str, tmp_path_factory: pytest.TempPathFactory
@@ -104,6 +114,7 @@ async def test_a_backend_that_can_t_be_trusted_gets_no_request(
         assert stepped.asked_for == []
 
 
+@on_each_transport
 async def test_an_authority_of_its_own_is_what_the_certificate_must_name(files: Files) -> None:
     async with (
         serving_stepped(credentials=files.server("backend.internal")) as stepped,
@@ -118,6 +129,7 @@ async def test_an_authority_of_its_own_is_what_the_certificate_must_name(files: 
         assert (await http.post(PATH, json=ask("hello"))).content == DONE
 
 
+@on_each_transport
 async def test_a_backend_that_asks_who_the_bridge_is_is_told(files: Files) -> None:
     async with (
         serving_stepped(credentials=files.server("127.0.0.1", ask_client=True)) as stepped,
@@ -128,6 +140,7 @@ async def test_a_backend_that_asks_who_the_bridge_is_is_told(files: Files) -> No
         assert stepped.client_name == "bridge one"
 
 
+@on_each_transport
 async def test_without_a_certificate_it_is_refused(files: Files) -> None:
     async with (
         serving_stepped(credentials=files.server("127.0.0.1", ask_client=True)) as stepped,
@@ -137,6 +150,7 @@ async def test_without_a_certificate_it_is_refused(files: Files) -> None:
         assert stepped.asked_for == []
 
 
+@on_each_transport
 async def test_files_are_replaced_while_a_stream_goes_on(files: Files) -> None:
     async with (
         serving_stepped(credentials=files.server("127.0.0.1", ask_client=True)) as stepped,
@@ -158,6 +172,7 @@ async def test_files_are_replaced_while_a_stream_goes_on(files: Files) -> None:
         assert stepped.client_name == "bridge two"
 
 
+@on_each_transport
 async def test_files_that_can_t_be_used_change_nothing(files: Files) -> None:
     async with (
         serving_stepped(credentials=files.server("127.0.0.1", ask_client=True)) as stepped,
@@ -172,6 +187,7 @@ async def test_files_that_can_t_be_used_change_nothing(files: Files) -> None:
         assert running.backends.links == (link,)
 
 
+@on_each_transport
 async def test_a_token_is_sent_with_each_rpc_and_read_again(files: Files) -> None:
     async with (
         serving_stepped() as stepped,
@@ -188,6 +204,7 @@ async def test_a_token_is_sent_with_each_rpc_and_read_again(files: Files) -> Non
         assert ("authorization", "Bearer second") in stepped.metadata
 
 
+@on_each_transport
 async def test_a_token_can_be_a_setting(stepped: SteppedBackend) -> None:
     async with bridge_to(stepped, backend_token=SecretStr("secret")) as (_, http):
         await stepped.end()
@@ -232,6 +249,7 @@ def test_a_file_that_can_t_be_used_is_named(
     assert str(file) in explain(caught.value)
 
 
+@on_each_transport
 async def test_a_token_is_never_shown(files: Files) -> None:
     flags = ("--backend-token", "my-secret", "--backend-token-file", str(files.token))
     status, out, err = await run_command("bridge", "check", *flags)

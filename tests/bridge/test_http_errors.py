@@ -7,7 +7,9 @@ import httpx
 import pytest
 
 from bridge.settings import Settings
-from tests.conftest import RunningBridge, ask, http_client, serving_bridge
+from tests.conftest import RunningBridge, ask, http_client, on_each_transport, serving_bridge
+
+pytestmark = on_each_transport
 
 PATH = "/v1/chat/completions"
 HELLO = {"messages": [{"role": "user", "content": "hello"}]}

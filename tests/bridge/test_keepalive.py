@@ -6,8 +6,10 @@ from grpc_health.v1.health_pb2 import HealthCheckResponse
 from bridge.settings import Settings
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend, serving_stepped
-from tests.conftest import DONE, ask, eventually, http_client, serving_bridge
+from tests.conftest import DONE, ask, eventually, http_client, on_each_transport, serving_bridge
 from tests.faults.proxy import proxying
+
+pytestmark = on_each_transport
 
 PATH = "/v1/chat/completions"
 TEXT = b'data: {"content":"a"}\n\n'

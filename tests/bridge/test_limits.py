@@ -8,7 +8,9 @@ import pytest
 from bridge.settings import Settings
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend
-from tests.conftest import DONE, ask, eventually, http_client, serving_bridge
+from tests.conftest import DONE, ask, eventually, http_client, on_each_transport, serving_bridge
+
+pytestmark = on_each_transport
 
 PATH = "/v1/chat/completions"
 

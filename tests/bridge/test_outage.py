@@ -15,11 +15,14 @@ from tests.conftest import (
     eventually,
     free_port,
     http_client,
+    on_each_transport,
     script,
     serving_bridge,
 )
 from tests.faults.proxy import Direction, proxying
 from tests.processes import server_process
+
+pytestmark = on_each_transport
 
 PATH = "/v1/chat/completions"
 AWAY = (

@@ -15,12 +15,13 @@ from bridge.telemetry.record import (
 from bridge.upstream import RpcError
 from bridge.verdict import Outcome, Verdict
 from protos.completion.v1.completion_pb2 import FinishReason, StreamCompletionResponse
-from tests.conftest import RunningBridge, ask, http_client, script
+from tests.conftest import RunningBridge, ask, http_client, on_each_transport, script
 from tests.processes import server_process
 
 PATH = "/v1/chat/completions"
 
 
+@on_each_transport
 async def test_the_record_of_a_finished_stream_tells_all(
     http: httpx.AsyncClient, bridge_server: RunningBridge
 ) -> None:
@@ -41,6 +42,7 @@ async def test_the_record_of_a_finished_stream_tells_all(
     assert record.duration_seconds >= 0.04
 
 
+@on_each_transport
 async def test_a_refused_request_has_no_record(
     http: httpx.AsyncClient, bridge_server: RunningBridge
 ) -> None:
@@ -49,6 +51,7 @@ async def test_a_refused_request_has_no_record(
     assert len(bridge_server.records) == before
 
 
+@on_each_transport
 async def test_each_stream_is_one_log_line_without_its_text() -> None:
     async with (
         server_process("backend", env={"BACKEND_MODEL": "script"}) as backend,

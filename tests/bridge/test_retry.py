@@ -17,7 +17,7 @@ from bridge.upstream.completion import STREAM_COMPLETION
 from bridge.verdict import Outcome
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend
-from tests.conftest import DONE, ask, eventually, http_client, serving_bridge
+from tests.conftest import DONE, ask, eventually, http_client, on_each_transport, serving_bridge
 
 PATH = "/v1/chat/completions"
 AWAY = grpc.StatusCode.UNAVAILABLE
@@ -91,6 +91,7 @@ def test_retries_are_a_tenth_of_the_calls_and_ten_at_once() -> None:
     assert [budget.take() for _ in range(12)] == [True] * 10 + [False] * 2
 
 
+@on_each_transport
 @pytest.mark.parametrize("failures", [1, 2])
 async def test_a_call_that_fails_before_its_first_message_is_tried_again(
     stepped: SteppedBackend, failures: int
@@ -109,6 +110,7 @@ async def test_a_call_that_fails_before_its_first_message_is_tried_again(
     assert (record.outcome, record.retries) == (Outcome.FINISHED, failures)
 
 
+@on_each_transport
 async def test_a_call_is_not_tried_for_ever(stepped: SteppedBackend) -> None:
     async with (
         serving_bridge(Settings(backend=stepped.address)) as running,
@@ -122,6 +124,7 @@ async def test_a_call_is_not_tried_for_ever(stepped: SteppedBackend) -> None:
     assert (record.code, record.retries) == ("UNAVAILABLE", 2)
 
 
+@on_each_transport
 async def test_a_call_is_never_tried_again_after_a_message(stepped: SteppedBackend) -> None:
     async with (
         serving_bridge(Settings(backend=stepped.address)) as running,
@@ -135,6 +138,7 @@ async def test_a_call_is_never_tried_again_after_a_message(stepped: SteppedBacke
     assert record.retries == 0
 
 
+@on_each_transport
 async def test_a_pause_that_is_longer_than_the_deadline_is_not_waited_for(
     stepped: SteppedBackend,
 ) -> None:
@@ -147,6 +151,7 @@ async def test_a_pause_that_is_longer_than_the_deadline_is_not_waited_for(
         assert (await http.post(PATH, json=ask("hello"))).content == GONE
 
 
+@on_each_transport
 async def test_a_client_that_leaves_in_a_pause_ends_it(stepped: SteppedBackend) -> None:
     stepped.trailers = (("grpc-retry-pushback-ms", "60000"),)
     async with (
@@ -164,6 +169,7 @@ async def test_a_client_that_leaves_in_a_pause_ends_it(stepped: SteppedBackend) 
     assert stepped.asked_for.count(STREAM_COMPLETION.path) == 1
 
 
+@on_each_transport
 async def test_an_outage_is_not_made_worse(stepped: SteppedBackend) -> None:
     calls = 60
     async with (

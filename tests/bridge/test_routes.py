@@ -10,7 +10,9 @@ from grpc_health.v1.health_pb2 import HealthCheckResponse
 import backend.server
 from bridge.settings import Settings
 from tests.bridge.stepped import Health, SteppedBackend
-from tests.conftest import ask, http_client, serving_bridge
+from tests.conftest import ask, http_client, on_each_transport, serving_bridge
+
+pytestmark = on_each_transport
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/models"])

@@ -13,8 +13,18 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from bridge.settings import Settings
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend
-from tests.conftest import CUT, DONE, ask, eventually, http_client, serving_bridge
+from tests.conftest import (
+    CUT,
+    DONE,
+    ask,
+    eventually,
+    http_client,
+    on_each_transport,
+    serving_bridge,
+)
 from tests.processes import ServerProcess, server_process
+
+pytestmark = on_each_transport
 
 PATH = "/v1/chat/completions"
 

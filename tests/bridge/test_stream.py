@@ -16,7 +16,17 @@ from bridge.status import Status
 from bridge.verdict import Outcome
 from protos.completion.v1.completion_pb2 import FinishReason, StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend
-from tests.conftest import DONE, RunningBridge, ask, http_client, script, serving_bridge
+from tests.conftest import (
+    DONE,
+    RunningBridge,
+    ask,
+    http_client,
+    on_each_transport,
+    script,
+    serving_bridge,
+)
+
+pytestmark = on_each_transport
 
 PATHS = ["/v1/chat/completions", "/chat/completions"]
 TEXTS = ["a", "b", "c"]

@@ -10,7 +10,9 @@ from bridge.settings import Settings
 from bridge.verdict import Outcome
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend
-from tests.conftest import DONE, ask, http_client, serving_bridge
+from tests.conftest import DONE, ask, http_client, on_each_transport, serving_bridge
+
+pytestmark = on_each_transport
 
 PATH = "/v1/chat/completions"
 TEXT = b'data: {"content":"a"}\n\n'

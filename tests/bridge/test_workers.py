@@ -8,15 +8,18 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
 import backend.server
 from tests.bridge.stepped import SteppedBackend
-from tests.conftest import CUT, DONE, ask, eventually, http_client, script
+from tests.conftest import CUT, DONE, ask, eventually, http_client, on_each_transport, script
 from tests.faults.client import Client, scripted
 from tests.faults.endings import FINISHED
 from tests.processes import Record, ServerProcess, server_process
+
+pytestmark = on_each_transport
 
 PATH = "/v1/chat/completions"
 HANG = ask(script(chunks=["a", "b"], hang_after=1))

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from bridge.settings import Settings
+from bridge.upstream.transport import Transport
 from tests.conftest import RunningBridge, http_client, serving_bridge
 from tests.faults.hostile_backend import HostileBackend, serving_hostile
 
@@ -17,7 +18,7 @@ async def hostile() -> AsyncIterator[HostileBackend]:
 
 
 @pytest.fixture(scope="module")
-async def running(hostile: HostileBackend) -> AsyncIterator[RunningBridge]:
+async def running(hostile: HostileBackend, transport: Transport) -> AsyncIterator[RunningBridge]:
     async with serving_bridge(Settings(backend=hostile.address, retries=0)) as bridge:
         yield bridge
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from bridge.status import Status
+from bridge.upstream.transport import Transport
 from tests.faults.raw_http2 import HostileCall
 
 # What the good messages before a misbehaviour say.
@@ -24,8 +25,9 @@ class Misbehaviour:
         act: Does it, after the good messages.
         code: The status that gRPC's documents make of it.
         rule: Where that is said: a document in github.com/grpc/grpc/tree/master/doc, or an RFC.
-        also: Other statuses that are right, or that grpc.aio gives and that can't be helped.
-        deviation: Why ``also`` is allowed.
+        grpcio: Other statuses that grpc.aio gives, and that can't be helped.
+        deviation: Why these, or those of ``also``, are allowed.
+        also: Other statuses that are right, too, whatever the transport.
         after: After how many good messages it makes sense.
         texts: What the texts of its own messages are that a client has to take.
         messages: How its status message may be read; none where a client may not see one.
@@ -37,18 +39,19 @@ class Misbehaviour:
     act: Act
     code: Status
     rule: str
-    also: frozenset[Status] = frozenset()
+    grpcio: frozenset[Status] = frozenset()
     deviation: str = ""
+    also: frozenset[Status] = frozenset()
     after: tuple[int, ...] = (0, 2)
     texts: tuple[str, ...] = ()
     messages: tuple[str, ...] = ()
     deadline: float | None = None
     ends_connection: bool = False
 
-    @property
-    def expected(self) -> frozenset[Status]:
-        """Every verdict that is allowed."""
-        return self.also | {self.code}
+    def expected(self, transport: Transport) -> frozenset[Status]:
+        """Return every verdict that is allowed to a bridge on ``transport``."""
+        right = self.also | {self.code}
+        return right | self.grpcio if transport == "grpcio" else right
 
 
 def may_be(*statuses: Status) -> frozenset[Status]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+from bridge.settings import Settings
+
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "reliability.md"
 
 
@@ -67,6 +69,7 @@ def _measured_by(command: str) -> str:
     today = datetime.datetime.now(datetime.UTC).date()
     packages = ", ".join(f"{name} {version(name)}" for name in ("grpcio", "uvicorn", "fastapi"))
     return (
-        f"`{command}`, {today}, Python {platform.python_version()}, {packages}, "
+        f"`{command}`, {today}, transport {Settings().transport}, "
+        f"Python {platform.python_version()}, {packages}, "
         f"{platform.system()}, {os.cpu_count()} cores for everything."
     )

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from bridge.upstream.transport import Transport
 from tests.faults.catalogue import FAULTS
 from tests.faults.fault import Fault, run
 from tests.faults.run import Worlds
@@ -12,7 +13,7 @@ STREAMS = 3
 
 
 @pytest.fixture(scope="module")
-async def worlds() -> AsyncIterator[Worlds]:
+async def worlds(transport: Transport) -> AsyncIterator[Worlds]:
     async with Worlds() as worlds:
         yield worlds
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import backend.server
 from bridge.settings import Settings
+from bridge.upstream.transport import Transport
 from tests.conftest import DONE, RunningBridge, ask, eventually, serving_bridge
 from tests.faults.hostile_client import chunked, conversation, get, post, post_framed, send_raw
 
@@ -35,7 +36,9 @@ fuzzed = settings(
 
 
 @pytest.fixture(scope="module")
-async def running(backend_server: backend.server.Server) -> AsyncIterator[RunningBridge]:
+async def running(
+    backend_server: backend.server.Server, transport: Transport
+) -> AsyncIterator[RunningBridge]:
     bridge_settings = Settings(
         backend=backend_server.address, shutdown_grace=0, request_timeout=0.05
     )

@@ -12,7 +12,15 @@ from h2.settings import SettingCodes
 
 from bridge.settings import Settings
 from bridge.status import Status
-from tests.conftest import RunningBridge, ask, eventually, http_client, serving_bridge
+from bridge.upstream.transport import Transport
+from tests.conftest import (
+    RunningBridge,
+    ask,
+    eventually,
+    http_client,
+    on_each_transport,
+    serving_bridge,
+)
 from tests.faults.answer import Answer, read
 from tests.faults.hostile_backend import MISBEHAVIOURS, HostileBackend, saying, serving_hostile
 from tests.faults.misbehaviour import TEXTS, Misbehaviour
@@ -76,9 +84,10 @@ async def test_a_browser_is_told_the_truth(
     client: httpx.AsyncClient,
     hostile: HostileBackend,
     running: RunningBridge,
+    transport: Transport,
 ) -> None:
     answer = await misbehaving(client, hostile, misbehaviour, after)
-    assert answer.code in misbehaviour.expected
+    assert answer.code in misbehaviour.expected(transport)
     good = list(TEXTS[:after])
     whole = [*good, *misbehaviour.texts]
     if answer.code is not misbehaviour.code:
@@ -97,12 +106,16 @@ async def test_a_browser_is_told_the_truth(
 def test_every_misbehaviour_has_its_rule_and_every_deviation_its_reason() -> None:
     for misbehaviour in MISBEHAVIOURS.values():
         assert misbehaviour.rule, misbehaviour.name
-        assert bool(misbehaviour.also) is bool(misbehaviour.deviation), misbehaviour.name
-        assert misbehaviour.code not in misbehaviour.also, misbehaviour.name
+        others = misbehaviour.also | misbehaviour.grpcio
+        assert bool(others) is bool(misbehaviour.deviation), misbehaviour.name
+        assert misbehaviour.code not in others, misbehaviour.name
 
 
 async def test_what_ends_a_stream_ends_no_other(
-    client: httpx.AsyncClient, hostile: HostileBackend, running: RunningBridge
+    client: httpx.AsyncClient,
+    hostile: HostileBackend,
+    running: RunningBridge,
+    transport: Transport,
 ) -> None:
     apart = [(m, after) for m, after in CASES if not m.ends_connection]
     Random(1).shuffle(apart)
@@ -113,7 +126,7 @@ async def test_what_ends_a_stream_ends_no_other(
             headers["x-request-timeout"] = str(misbehaviour.deadline)
         content = saying(misbehaviour.name, after)
         answer = read((await client.post(PATH, json=ask(content), headers=headers)).content)
-        assert answer.code in misbehaviour.expected, (misbehaviour.name, answer)
+        assert answer.code in misbehaviour.expected(transport), (misbehaviour.name, answer)
 
     async with asyncio.TaskGroup() as group:
         good = [group.create_task(served(client)) for _ in apart]
@@ -124,7 +137,9 @@ async def test_what_ends_a_stream_ends_no_other(
     await eventually(lambda: hostile.open_calls == 0)
 
 
-async def test_what_is_tried_again_has_one_verdict_too(hostile: HostileBackend) -> None:
+async def test_what_is_tried_again_has_one_verdict_too(
+    hostile: HostileBackend, transport: Transport
+) -> None:
     async with (
         serving_bridge(Settings(backend=hostile.address)) as running,
         http_client(running.url, timeout=30) as http,
@@ -134,7 +149,7 @@ async def test_what_is_tried_again_has_one_verdict_too(hostile: HostileBackend) 
                 content = saying(misbehaviour.name)
                 headers = {"x-request-timeout": "2"}
                 answer = read((await http.post(PATH, json=ask(content), headers=headers)).content)
-                assert answer.code in misbehaviour.expected, (misbehaviour.name, answer)
+                assert answer.code in misbehaviour.expected(transport), (misbehaviour.name, answer)
                 assert answer.code is not Status.OK or answer.texts == [*misbehaviour.texts]
         await eventually(lambda: len(running.streams) == 0)
         await eventually(lambda: hostile.open_calls == 0)
@@ -150,6 +165,7 @@ NO_HTTP2 = {
 }
 
 
+@on_each_transport
 @pytest.mark.parametrize("greeting", NO_HTTP2.values(), ids=NO_HTTP2.keys())
 async def test_a_server_that_speaks_something_else_is_not_available(greeting: bytes) -> None:
     async with (
@@ -181,6 +197,7 @@ async def until_served(http: httpx.AsyncClient) -> None:
             await asyncio.sleep(0.02)
 
 
+@on_each_transport
 @pytest.mark.parametrize(
     "settings",
     [
@@ -205,6 +222,7 @@ async def test_a_backend_that_grants_little_serves_all_in_the_end(
         await eventually(lambda: hostile.open_calls == 0)
 
 
+@on_each_transport
 @pytest.mark.parametrize(
     "settings",
     [{SettingCodes.MAX_CONCURRENT_STREAMS: 0}, {SettingCodes.INITIAL_WINDOW_SIZE: 0}],
@@ -225,6 +243,12 @@ async def test_a_backend_that_grants_nothing_is_ended_by_the_deadline(
         await eventually(lambda: len(running.streams) == 0)
 
 
+ABORTS = pytest.mark.xfail(
+    raises=httpx.RemoteProtocolError,
+    reason="gRPC's core aborts the process: 'http2_status.h:264] UNREACHABLE CODE'",
+)
+
+
 def largest_bytes(process: ServerProcess) -> int:
     """Return the most memory that a process has ever had (``VmHWM``, proc_pid_status(5))."""
     status = Path(f"/proc/{process.process.pid}/status").read_text()
@@ -233,7 +257,9 @@ def largest_bytes(process: ServerProcess) -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-async def test_no_backend_makes_the_bridge_take_much_memory(hostile: HostileBackend) -> None:
+async def test_no_backend_makes_the_bridge_take_much_memory(
+    hostile: HostileBackend, transport: Transport
+) -> None:
     large = ("gzip-bomb", "claims-4-gb", "too-large", "trailers-1024k", "endless-continuation")
     async with (
         server_process("bridge", "--backend", hostile.address) as process,
@@ -245,23 +271,23 @@ async def test_no_backend_makes_the_bridge_take_much_memory(hostile: HostileBack
             content = saying(name)
             headers = {"x-request-timeout": "5"}
             answer = read((await http.post(PATH, json=ask(content), headers=headers)).content)
-            assert answer.code in MISBEHAVIOURS[name].expected, name
+            assert answer.code in MISBEHAVIOURS[name].expected(transport), name
             assert largest_bytes(process) - before < 8 * Settings().max_message_bytes, name
         await until_served(http)
 
 
-@pytest.mark.xfail(
-    raises=httpx.RemoteProtocolError,
-    reason="gRPC's core aborts the process: 'http2_status.h:264] UNREACHABLE CODE'",
-)
-async def test_a_goaway_of_no_known_code_does_no_harm(hostile: HostileBackend) -> None:
+async def test_a_goaway_of_no_known_code_does_no_harm(
+    hostile: HostileBackend, transport: Transport, request: pytest.FixtureRequest
+) -> None:
+    if transport == "grpcio":
+        request.applymarker(ABORTS)
     async with (
         server_process("bridge", "--backend", hostile.address) as process,
         http_client(f"http://{await process.address()}", timeout=30) as http,
     ):
         content = saying(GOAWAY_OF_NO_KNOWN_CODE.name)
         answer = read((await http.post(PATH, json=ask(content))).content)
-        assert answer.code in GOAWAY_OF_NO_KNOWN_CODE.expected
+        assert answer.code in GOAWAY_OF_NO_KNOWN_CODE.expected(transport)
         await until_served(http)
 
 

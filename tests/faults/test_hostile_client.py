@@ -16,6 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 import backend.server
 from bridge.settings import Settings
+from bridge.upstream.transport import Transport
 from bridge.verdict import Outcome
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend, serving_stepped
@@ -53,7 +54,9 @@ def protocol(request: pytest.FixtureRequest) -> type[asyncio.Protocol]:
 
 @pytest.fixture(scope="module")
 async def running(
-    backend_server: backend.server.Server, protocol: type[asyncio.Protocol]
+    backend_server: backend.server.Server,
+    transport: Transport,
+    protocol: type[asyncio.Protocol],
 ) -> AsyncIterator[RunningBridge]:
     settings = Settings(backend=backend_server.address, shutdown_grace=0)
     async with serving_bridge(settings, protocol) as bridge:

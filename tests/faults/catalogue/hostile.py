@@ -11,8 +11,10 @@ from itertools import cycle
 
 from h2.settings import SettingCodes
 
+from bridge.settings import Settings
 from bridge.status import Status
-from tests.conftest import ask
+from bridge.upstream.transport import Transport
+from tests.conftest import TRANSPORTS, ask
 from tests.faults.catalogue.setups import HURRIED, PATIENT
 from tests.faults.client import Client, Request
 from tests.faults.endings import FINISHED, Ending, Kind, failed, wrong
@@ -67,9 +69,10 @@ def _group_of(misbehaviour: Misbehaviour) -> str:
 Case = tuple[Misbehaviour, int]
 
 
-def _endings(misbehaviour: Misbehaviour) -> frozenset[Ending]:
+def _endings(misbehaviour: Misbehaviour, transport: Transport) -> frozenset[Ending]:
     return frozenset(
-        FINISHED if status is Status.OK else failed(status.name) for status in misbehaviour.expected
+        FINISHED if status is Status.OK else failed(status.name)
+        for status in misbehaviour.expected(transport)
     )
 
 
@@ -89,7 +92,8 @@ async def _misbehave(world: World, backend: HostileBackend, case: Case) -> Outco
     struck = time.time()
     backend.go_on(client.request_id)
     told = await outcome(client, struck)
-    return _judged(told, client, case, _endings(misbehaviour))
+    # The bridge reads the same variables.
+    return _judged(told, client, case, _endings(misbehaviour, Settings().transport))
 
 
 def _judged(told: Outcome, client: Client, case: Case, expected: frozenset[Ending]) -> Outcome:
@@ -156,7 +160,7 @@ def _hostile_backends() -> Iterator[Fault]:
         members = [m for m in MISBEHAVIOURS.values() if _group_of(m) == group]
         # A raw frame that is not counted makes the connection's window too small for a large one.
         alone = any(m.ends_connection or m.name == "too-large" for m in members)
-        expected = frozenset[Ending]().union(*(_endings(m) for m in members))
+        expected = frozenset[Ending]().union(*(_endings(m, t) for m in members for t in TRANSPORTS))
         cases = cycle([(m, after) for m in members for after in m.after])
         yield Fault(group, Side.BACKEND, expected, _misbehaves(cases, alone=alone), PATIENT)
 
