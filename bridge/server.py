@@ -10,6 +10,7 @@ from types import FrameType
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from bridge.access.connections import ConnectionLimits, limited_protocol
 from bridge.access.counts import Counts
@@ -61,12 +62,19 @@ class Server(uvicorn.Server):
         self._hurried = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and log the address once connections are accepted."""
+        """Start, and log once connections are accepted where, and what does the work."""
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         for listener in sockets or []:
             listener.listen(BACKLOG)
-        _log.info("listening", address=address(sockets or []), backend=self._settings.backend)
+        _log.info(
+            "listening",
+            address=address(sockets or []),
+            backend=self._settings.backend,
+            transport=self._settings.transport,
+            loop=type(self._loop).__module__.partition(".")[0],
+            http="h11" if issubclass(self.config.http_protocol_class, H11Protocol) else "httptools",
+        )
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop; at the second signal, cut what is open."""

@@ -3,12 +3,15 @@
 import asyncio
 import socket
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 import backend.server
 from bridge import __version__
+from bridge.upstream.transport import Transport
+from tests.conftest import on_each_transport
 from tests.processes import run_command, server_process
 
 run = partial(run_command, "bridge")
@@ -82,6 +85,7 @@ async def test_localhost_is_every_address_of_it() -> None:
             await writer.wait_closed()
 
 
+@on_each_transport
 async def test_check_is_0_when_the_backend_serves(backend_server: backend.server.Server) -> None:
     assert await run("check", "--backend", backend_server.address) == (
         0,
@@ -90,6 +94,7 @@ async def test_check_is_0_when_the_backend_serves(backend_server: backend.server
     )
 
 
+@on_each_transport
 async def test_check_is_1_and_says_why_when_it_does_not() -> None:
     status, out, err = await run("check", "--backend", "127.0.0.1:1")
     assert (status, out) == (1, "")
@@ -97,12 +102,15 @@ async def test_check_is_1_and_says_why_when_it_does_not() -> None:
     assert "Connection refused" in err
 
 
-async def test_serve_logs_the_address_and_ends_with_0(
-    backend_server: backend.server.Server,
+async def test_serve_logs_what_it_is_and_ends_with_0(
+    backend_server: backend.server.Server, transport: Transport
 ) -> None:
     async with server_process("bridge", "--backend", backend_server.address) as bridge:
         record = await bridge.logged("listening")
         assert record["backend"] == backend_server.address
+        assert record["transport"] == transport
+        assert record["loop"] == ("uvloop" if find_spec("uvloop") else "asyncio")
+        assert record["http"] == ("httptools" if find_spec("httptools") else "h11")
         assert await bridge.stop() == 0
     events = [r["event"] for r in bridge.records]
     assert events == ["backend health", "listening", "stopping"]
