@@ -7,7 +7,7 @@ ENV PATH=/opt/app/bin:/opt/venv/bin:/usr/local/bin:/usr/local/sbin:/usr/bin:/usr
     PYTHONPATH=/opt/app \
     PYTHONUNBUFFERED=1
 
-# What the bridge depends on, as locked. Cached until the lock changes.
+# What the bridge depends on, as locked, with what makes it fast. Cached until the lock changes.
 FROM base AS bridge-venv
 ARG UV_VERSION=0.13.9
 ENV UV_COMPILE_BYTECODE=1 \
@@ -19,9 +19,10 @@ ENV UV_COMPILE_BYTECODE=1 \
 COPY pyproject.toml uv.lock /src/
 RUN python -m venv /opt/uv \
     && /opt/uv/bin/pip install --no-cache-dir "uv==$UV_VERSION" \
-    && /opt/uv/bin/uv sync --project /src --locked --no-default-groups --no-install-project
+    && /opt/uv/bin/uv sync --project /src --locked --no-default-groups --no-install-project \
+    --extra fast
 
-# What the backend depends on besides: the engine of the local model, and its weights.
+# What the backend depends on instead: the engine of the local model, and its weights.
 FROM bridge-venv AS backend-venv
 RUN /opt/uv/bin/uv sync --project /src --locked --no-default-groups --no-install-project \
     --extra local --group weights

