@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     backend_ca: Path | None = Field(
         None,
         description="PEM file of the authorities that sign the backends' certificates; default: "
-        "gRPC's own list.",
+        "those of the system, or gRPC's own list with grpcio.",
     )
     backend_certificate: Path | None = Field(
         None, description="PEM file of the bridge's certificate, for backends that ask for one."
