@@ -69,8 +69,12 @@ _NOT_FROM_THE_SERVER = re.compile(
 )
 
 # RFC 9113, section 8.7. A server refuses a stream beyond its MAX_CONCURRENT_STREAMS, which the
-# core sends when it counts one as ended that the server doesn't yet.
-_REFUSED_STREAM = "Received RST_STREAM with error code 7"
+# core sends when it counts one as ended that the server doesn't yet. Section 6.8: of what comes
+# after the last stream that a GOAWAY names, nothing is served. (A stream before that which breaks
+# later has "Socket closed (GOAWAY received".)
+_UNPROCESSED = re.compile(
+    r"Stream removed \((RST_STREAM \(Received RST_STREAM with error code 7|GOAWAY received)"
+)
 
 # gRPC logs an error with its trace for each status message or trailer that is not UTF-8: a broken
 # backend would fill the log.
@@ -222,6 +226,6 @@ def _translate(error: aio.AioRpcError | DecodeError) -> RpcError:
     if _FROM_THE_CORE.match(details) or (
         status is Status.UNAVAILABLE and _NOT_FROM_THE_SERVER.search(details)
     ):
-        refused = _REFUSED_STREAM in details
-        return RpcError(status, trailers=trailers, cause=details, unprocessed=refused)
+        unprocessed = _UNPROCESSED.match(details) is not None
+        return RpcError(status, trailers=trailers, cause=details, unprocessed=unprocessed)
     return RpcError(status, details, trailers)

@@ -291,11 +291,11 @@ async def test_a_goaway_of_no_known_code_does_no_harm(
         await until_served(http)
 
 
+@pytest.mark.parametrize("refusal", ["reset-refused-stream", "goaway-before-this"])
 async def test_a_stream_that_is_refused_is_tried_again_though_retries_are_off(
-    client: httpx.AsyncClient, running: RunningBridge
+    client: httpx.AsyncClient, running: RunningBridge, refusal: str
 ) -> None:
-    content = saying("reset-refused-stream")
-    headers = {"x-request-id": "refused"}
-    answer = read((await client.post(PATH, json=ask(content), headers=headers)).content)
+    headers = {"x-request-id": refusal}
+    answer = read((await client.post(PATH, json=ask(saying(refusal)), headers=headers)).content)
     assert answer.code is Status.UNAVAILABLE
-    assert (await running.record("refused")).retries == 5
+    assert (await running.record(refusal)).retries == 5
