@@ -17,7 +17,7 @@ _LONGEST_LINE = 1 << 24
 
 
 class ServerProcess:
-    """A running ``bridge serve`` or ``backend serve``."""
+    """A running server that logs to stderr, one JSON object a line."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
@@ -89,10 +89,26 @@ async def server_process(
     """
     port = () if "--port" in arguments else ("--port", "0")
     observer = ("tests.faults.observed",) if observed else ()
+    command = (sys.executable, "-m", *observer, module, "serve", *port, *arguments)
+    async with logging_process(*command, env=env, piped=observed) as server:
+        yield server
+
+
+@asynccontextmanager
+async def logging_process(
+    *command: str, env: Mapping[str, str] | None = None, piped: bool = False
+) -> AsyncIterator[ServerProcess]:
+    """Run ``command``, which logs to stderr as our servers do; kill it at the end if it still runs.
+
+    Args:
+        command: The executable and its arguments.
+        env: Variables to set beside those of this process.
+        piped: Whether its stdin and stdout are pipes.
+    """
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", *observer, module, "serve", *port, *arguments),
-        stdin=asyncio.subprocess.PIPE if observed else asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE if observed else None,
+        *command,
+        stdin=asyncio.subprocess.PIPE if piped else asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE if piped else None,
         stderr=asyncio.subprocess.PIPE,
         limit=_LONGEST_LINE,
         env={**os.environ, **(env or {})},

@@ -38,6 +38,7 @@ BOTH = frozenset(Direction)
 class _Way:
     """What happens to the bytes of one direction."""
 
+    passed: int = 0
     delay: float = 0
     rate: float | None = None
     flows: asyncio.Event = field(default_factory=asyncio.Event)
@@ -63,11 +64,13 @@ class Proxy:
     Attributes:
         address: ``host:port`` for clients; it stays the same while connections are refused.
         target: ``host:port`` of the server.
+        accepted: How many connections it has accepted.
     """
 
     def __init__(self, target: str) -> None:
         self.address = ""
         self.target = target
+        self.accepted = 0
         self._ways = {direction: _Way() for direction in Direction}
         self._links: set[_Link] = set()
         self._accepting: asyncio.Server | None = None
@@ -90,6 +93,10 @@ class Proxy:
         if self._accepting is not None:
             accepting, self._accepting = self._accepting, None
             await stop_listening(accepting)
+
+    def passed(self, direction: Direction) -> int:
+        """Return how many bytes of ``direction`` were passed on."""
+        return self._ways[direction].passed
 
     def delay(self, seconds: float, directions: frozenset[Direction] = BOTH) -> None:
         """Hold each piece back for ``seconds``."""
@@ -139,6 +146,7 @@ class Proxy:
             # The listener had taken it already when it was closed.
             client.reset()
             return
+        self.accepted += 1
         link = _Link(self._ways, client)
         self._links.add(link)
         try:
@@ -250,6 +258,7 @@ class _Link:
     async def _forward(self, way: _Way, data: bytes, sink: _Side) -> None:
         allowed = way.allow(len(data))
         if allowed and not self._is_cut:
+            way.passed += allowed
             sink.writer.write(data[:allowed])
             await sink.writer.drain()
         if allowed < len(data):

@@ -56,13 +56,17 @@ def write(section: str, command: str, body: str) -> None:
         command: The command that measured it.
         body: Markdown.
     """
-    text = DOCUMENT.read_text()
+    write_section(DOCUMENT, section, f"{_measured_by(command)}\n\n{body}")
+
+
+def write_section(document: Path, section: str, body: str) -> None:
+    """Put ``body`` between the markers of ``section`` in ``document``."""
+    text = document.read_text()
     markers = rf"(<!-- {re.escape(section)} -->\n).*?(<!-- end -->)"
-    new = f"{_measured_by(command)}\n\n{body}"
-    written, found = re.subn(markers, lambda m: m[1] + new + m[2], text, flags=re.DOTALL)
+    written, found = re.subn(markers, lambda m: m[1] + body + m[2], text, flags=re.DOTALL)
     if not found:
-        raise LookupError(f"{DOCUMENT.name} has no section {section!r}")
-    DOCUMENT.write_text(written)
+        raise LookupError(f"{document.name} has no section {section!r}")
+    document.write_text(written)
 
 
 def _measured_by(command: str) -> str:
