@@ -284,8 +284,7 @@ class Connection:
         self.ready = True
         difference = self._settings.initial_window - before
         if difference:
-            for stream in tuple(self._streams.values()):
-                self._widen(stream, difference)
+            self._widen_all(difference)
         self._send()
 
     def _receive_push(self, _: int, __: int, ___: bytes) -> None:
@@ -316,8 +315,6 @@ class Connection:
             stream = self._streams.get(stream_id)
             if stream is None:
                 self._check_was_open(stream_id)
-            elif not increment:
-                stream.refuse(StreamError(ErrorCode.PROTOCOL_ERROR, "a window is widened by 0"))
             else:
                 self._widen(stream, increment)
         else:
@@ -330,9 +327,19 @@ class Connection:
 
     def _widen(self, stream: Stream, increment: int) -> None:
         try:
+            if not increment:
+                raise StreamError(ErrorCode.PROTOCOL_ERROR, "a window is widened by 0")
             stream.widen(increment)
         except StreamError as error:
             stream.refuse(error)
+
+    def _widen_all(self, difference: int) -> None:
+        try:
+            for stream in self._streams.values():
+                stream.widen(difference)
+        except StreamError as error:
+            # Section 6.9.2: here it is an error of the connection.
+            raise Http2Error(error.code, str(error)) from error
 
     def _send(self) -> None:
         for stream in tuple(self._sending.values()):
