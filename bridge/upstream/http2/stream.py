@@ -107,8 +107,9 @@ class Stream:
         sent = 0
         while self._unsent is not None:
             rest = len(self._unsent)
-            size = min(rest, self.send_window, window - sent, max_frame_bytes)
-            if size <= 0 < rest:
+            # SETTINGS may have made the stream's window negative (section 6.9.2).
+            size = max(0, min(rest, self.send_window, window - sent, max_frame_bytes))
+            if rest and not size:
                 break
             flags = END_STREAM if size == rest else 0
             self._output.append(frame(DATA, flags, self.stream_id, bytes(self._unsent[:size])))
