@@ -317,12 +317,12 @@ class Connection:
                 self._check_was_open(stream_id)
             else:
                 self._widen(stream, increment)
-        else:
-            self._send_window += increment
-            if not increment:
-                raise Http2Error(ErrorCode.PROTOCOL_ERROR, "the window is widened by 0")
-            if self._send_window > MAX_WINDOW:
-                raise Http2Error(ErrorCode.FLOW_CONTROL_ERROR, "the window is too wide")
+            return
+        if not increment:
+            raise Http2Error(ErrorCode.PROTOCOL_ERROR, "the window is widened by 0")
+        self._send_window += increment
+        if self._send_window > MAX_WINDOW:
+            raise Http2Error(ErrorCode.FLOW_CONTROL_ERROR, "the window is too wide")
         self._send()
 
     def _widen(self, stream: Stream, increment: int) -> None:
@@ -332,6 +332,9 @@ class Connection:
             stream.widen(increment)
         except StreamError as error:
             stream.refuse(error)
+            return
+        if stream.sending:
+            self._send_part(stream)
 
     def _widen_all(self, difference: int) -> None:
         try:
