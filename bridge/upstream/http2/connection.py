@@ -22,7 +22,7 @@ from bridge.upstream.http2.stream import RECEIVE_WINDOW, Receiver, Stream
 _CONNECTION_WINDOW = 1 << 24
 _LAST_STREAM_ID = 2**31 - 1
 
-# Frames that change nothing. What comes on top of them in one second is no traffic any more.
+# Frames without content. What comes on top of them in one second is no traffic any more.
 _IDLE_FRAMES_A_TICK = 100_000
 
 
@@ -190,13 +190,13 @@ class Connection:
             self._expect_continuation()
         if flags & frames.PADDED:
             start, stop = frames.unpad(flags, data, start, stop)
+        if start == stop:
+            self._count_idle_frames()
         stream = self._streams.get(stream_id)
         if stream is None:
             self._check_was_open(stream_id)
             return
         last = flags & frames.END_STREAM
-        if start == stop and not last:
-            self._count_idle_frame()
         try:
             stream.receive_data(data, start, stop, flow)
             # The receiver may have reset it.
@@ -215,10 +215,9 @@ class Connection:
     def _receive_other(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
         if self._block is not None and kind != frames.CONTINUATION:
             self._expect_continuation()
+        self._count_idle_frames()
         handler = self._handlers.get(kind)
-        if handler is None:
-            self._count_idle_frame()
-        else:
+        if handler is not None:
             handler(flags, stream_id, payload)
 
     def _receive_headers(self, flags: int, stream_id: int, payload: bytes) -> None:
@@ -258,7 +257,6 @@ class Connection:
         self._check_on_a_stream(stream_id, "PRIORITY")
         if len(payload) != 5:
             raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, "PRIORITY doesn't have 5 bytes")
-        self._count_idle_frame()
 
     def _receive_reset(self, _: int, stream_id: int, payload: bytes) -> None:
         self._check_size(payload, 4, "RST_STREAM")
@@ -273,7 +271,6 @@ class Connection:
 
     def _receive_settings(self, flags: int, stream_id: int, payload: bytes) -> None:
         self._check_on_the_connection(stream_id, "SETTINGS")
-        self._count_idle_frame()
         if flags & frames.ACK:
             self._check_size(payload, 0, "the acknowledgement of SETTINGS")
             return
@@ -293,7 +290,6 @@ class Connection:
     def _receive_ping(self, flags: int, stream_id: int, payload: bytes) -> None:
         self._check_on_the_connection(stream_id, "PING")
         self._check_size(payload, 8, "PING")
-        self._count_idle_frame()
         if not flags & frames.ACK:
             self._output.append(frames.frame(frames.PING, frames.ACK, 0, payload))
 
@@ -310,7 +306,6 @@ class Connection:
     def _receive_window_update(self, _: int, stream_id: int, payload: bytes) -> None:
         self._check_size(payload, 4, "WINDOW_UPDATE")
         increment = frames.read_number(payload)
-        self._count_idle_frame()
         if stream_id:
             stream = self._streams.get(stream_id)
             if stream is None:
@@ -337,6 +332,8 @@ class Connection:
             self._send_part(stream)
 
     def _widen_all(self, difference: int) -> None:
+        # It is as much work as a frame for each of them.
+        self._count_idle_frames(len(self._streams))
         try:
             for stream in self._streams.values():
                 stream.widen(difference)
@@ -357,12 +354,12 @@ class Connection:
         del self._streams[stream_id]
         self._sending.pop(stream_id, None)
 
-    def _count_idle_frame(self) -> None:
-        self._idle_frames += 1
+    def _count_idle_frames(self, number: int = 1) -> None:
+        self._idle_frames += number
         if self._idle_frames > _IDLE_FRAMES_A_TICK:
             raise Http2Error(
                 ErrorCode.ENHANCE_YOUR_CALM,
-                f"a server sends more than {_IDLE_FRAMES_A_TICK} frames a second that say nothing",
+                f"a server sends more than {_IDLE_FRAMES_A_TICK} frames a second without content",
             )
 
     def _expect_continuation(self) -> None:
