@@ -287,6 +287,8 @@ TRAILERS = [
             large_trailers(size),
             Status.RESOURCE_EXHAUSTED,
             f"{PROTOCOL}: clients may limit the size of trailers",
+            # What is far too large is not decoded, and with it nothing that follows.
+            ends_connection=size > 128 << 10,
         )
         for size in (64 << 10, 1 << 20)
     ),

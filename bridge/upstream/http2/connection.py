@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NoReturn
 
 from bridge.upstream.http2 import frames
 from bridge.upstream.http2.errors import (
@@ -233,7 +234,10 @@ class Connection:
     def _receive_continuation(self, flags: int, stream_id: int, payload: bytes) -> None:
         if self._block is None or self._block.stream_id != stream_id:
             raise Http2Error(ErrorCode.PROTOCOL_ERROR, "CONTINUATION continues nothing")
-        self._block.add(payload)
+        try:
+            self._block.add(payload)
+        except Http2Error as error:
+            self._refuse(stream_id, error)
         if flags & frames.END_HEADERS:
             self._end_block(self._block)
 
@@ -242,7 +246,10 @@ class Connection:
         stream = self._streams.get(block.stream_id)
         if stream is None:
             self._check_was_open(block.stream_id)
-        fields = self._reader.read(bytes(block.encoded))
+        try:
+            fields = self._reader.read(bytes(block.encoded))
+        except Http2Error as error:
+            self._refuse(block.stream_id, error)
         if stream is None:
             return
         last = bool(block.flags & frames.END_STREAM)
@@ -252,6 +259,13 @@ class Connection:
                 stream.end()
         except StreamError as error:
             stream.refuse(error)
+
+    def _refuse(self, stream_id: int, error: Http2Error) -> NoReturn:
+        # What is too large ends the connection, but this stream for a reason of its own.
+        stream = self._streams.get(stream_id)
+        if stream is not None and error.code is ErrorCode.ENHANCE_YOUR_CALM:
+            stream.refuse(StreamError(error.code, str(error)))
+        raise error
 
     def _receive_priority(self, _: int, stream_id: int, payload: bytes) -> None:
         self._check_on_a_stream(stream_id, "PRIORITY")

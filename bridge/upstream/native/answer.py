@@ -131,9 +131,7 @@ class Answer:
         match failure.kind:
             case FailureKind.CONNECTION:
                 status = Status.UNAVAILABLE
-            case FailureKind.MALFORMED:
-                status = Status.INTERNAL
-            case FailureKind.RESET:
+            case FailureKind.MALFORMED | FailureKind.RESET:
                 known = {int(code): status for code, status in _BY_ERROR_CODE.items()}
                 status = known.get(failure.code, Status.INTERNAL)
         self.ending = RpcError(status, cause=failure.reason, unprocessed=failure.unprocessed)
