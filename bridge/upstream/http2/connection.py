@@ -197,7 +197,8 @@ class Connection:
         if stream is None:
             self._check_was_open(stream_id)
             return
-        last = flags & frames.END_STREAM
+        last = bool(flags & frames.END_STREAM)
+        stream.half_closed = last
         try:
             stream.receive_data(data, start, stop, flow)
             # The receiver may have reset it.
@@ -253,6 +254,7 @@ class Connection:
         if stream is None:
             return
         last = bool(block.flags & frames.END_STREAM)
+        stream.half_closed = last
         try:
             stream.receive_headers(fields, last=last)
             if last and stream.stream_id:

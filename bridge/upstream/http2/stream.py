@@ -56,6 +56,9 @@ class Stream:
         send_window: How much the server takes at first.
         output: What is sent to the server.
         forget: Takes the stream out of its connection.
+
+    Attributes:
+        half_closed: Whether the server has ended its side.
     """
 
     __slots__ = (
@@ -65,6 +68,7 @@ class Stream:
         "_output",
         "_receive_window",
         "_unsent",
+        "half_closed",
         "receiver",
         "send_window",
         "stream_id",
@@ -81,6 +85,7 @@ class Stream:
         self.stream_id = stream_id
         self.receiver = receiver
         self.send_window = send_window
+        self.half_closed = False
         self._output = output
         self._forget = forget
         self._receive_window = RECEIVE_WINDOW
@@ -145,7 +150,9 @@ class Stream:
     def reset(self, code: ErrorCode) -> None:
         """End the stream, and tell its receiver no more; without effect on one that has ended."""
         if self.stream_id:
-            self._output.append(rst_stream(self.stream_id, code))
+            # A stream that both ends have ended is closed, and takes no frame (section 5.1).
+            if self._unsent is not None or not self.half_closed:
+                self._output.append(rst_stream(self.stream_id, code))
             self._close()
 
     def fail(self, failure: Failure) -> None:
@@ -196,8 +203,9 @@ class Stream:
     def end(self) -> None:
         """End a stream whose answer has come whole."""
         if self._unsent is not None:
-            # RFC 9113, section 8.1: the server may answer before it has read the request.
-            self._output.append(rst_stream(self.stream_id, ErrorCode.CANCEL))
+            # RFC 9113, section 8.1: the server may answer before it has read the request. The
+            # code is that of gRPC's PROTOCOL-HTTP2.md, "Early Server Closure".
+            self._output.append(rst_stream(self.stream_id, ErrorCode.NO_ERROR))
         self._close()
         self.receiver.ended()
 
