@@ -21,7 +21,8 @@ _MOST_SECTION_BYTES = 128 * 1024
 # RFC 7541, section 4.1.
 _FIELD_OVERHEAD_BYTES = 32
 
-_NAME = re.compile(rb":?[!#$%&'*+\-.^_`|~0-9a-z]+")
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
+_STATUS = re.compile(rb"[1-9][0-9]{2}")
 _FORBIDDEN_IN_VALUES = re.compile(rb"[\0\r\n]")
 _OF_A_CONNECTION = frozenset(
     {b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade"}
@@ -119,7 +120,7 @@ def check_response(fields: list[Field]) -> int:
     if not fields or fields[0][0] != b":status":
         raise StreamError(ErrorCode.PROTOCOL_ERROR, "a response has no :status")
     status = fields[0][1]
-    if not (len(status) == 3 and status.isdigit()):
+    if not _STATUS.fullmatch(status):
         raise StreamError(ErrorCode.PROTOCOL_ERROR, f"{status[:20]!r} is no HTTP status")
     _check(fields[1:])
     return int(status)
@@ -136,7 +137,7 @@ def check_trailers(fields: list[Field]) -> None:
 
 def _check(fields: Iterable[Field]) -> None:
     for name, value in fields:
-        if not _NAME.fullmatch(name) or name.startswith(b":") or name in _OF_A_CONNECTION:
+        if not _NAME.fullmatch(name) or name in _OF_A_CONNECTION:
             raise StreamError(
                 ErrorCode.PROTOCOL_ERROR, f"a field can't be called {name[:40]!r} here"
             )
