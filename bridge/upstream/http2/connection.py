@@ -228,6 +228,8 @@ class Connection:
             start += 5
             if start > stop:
                 raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, "HEADERS has no whole priority")
+        if stream_id not in self._streams:
+            self._check_was_open(stream_id)
         self._block = HeaderBlock(stream_id, flags, payload[start:stop])
         if flags & frames.END_HEADERS:
             self._end_block(self._block)
@@ -244,13 +246,11 @@ class Connection:
 
     def _end_block(self, block: HeaderBlock) -> None:
         self._block = None
-        stream = self._streams.get(block.stream_id)
-        if stream is None:
-            self._check_was_open(block.stream_id)
         try:
             fields = self._reader.read(bytes(block.encoded))
         except Http2Error as error:
             self._refuse(block.stream_id, error)
+        stream = self._streams.get(block.stream_id)
         if stream is None:
             return
         last = bool(block.flags & frames.END_STREAM)
@@ -289,6 +289,8 @@ class Connection:
         self._check_on_the_connection(stream_id, "SETTINGS")
         if flags & frames.ACK:
             self._check_size(payload, 0, "the acknowledgement of SETTINGS")
+            if not self.ready:
+                raise Http2Error(ErrorCode.PROTOCOL_ERROR, "a server doesn't begin with SETTINGS")
             return
         before = self._settings.initial_window
         for number, value in frames.read_settings(payload):
