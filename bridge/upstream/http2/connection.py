@@ -133,8 +133,10 @@ class Connection:
     def lose(self, reason: str, code: ErrorCode = ErrorCode.NO_ERROR) -> None:
         """Fail what is open, since the connection is gone."""
         self.draining = True
-        self.failure = self.failure or reason
-        for stream in tuple(self._streams.values()):
+        self.failure = self.failure or reason or "the connection is lost"
+        while self._streams:
+            # What one receiver does about it may reset the stream of another.
+            stream = next(iter(self._streams.values()))
             stream.fail(Failure(FailureKind.CONNECTION, code, self.failure))
 
     def receive(self, data: bytes) -> None:
