@@ -19,7 +19,14 @@ from bridge.upstream.call import Metadata
 from bridge.upstream.http2 import Field, write_fields, write_section
 from bridge.upstream.native.messages import ACCEPTED_ENCODINGS
 
-_USER_AGENT = f"grpc-python-sse-bridge/{__version__}".encode()
+_OF_EVERY_CALL = write_fields(
+    [
+        (b"te", b"trailers"),
+        (b"content-type", b"application/grpc"),
+        (b"grpc-accept-encoding", ACCEPTED_ENCODINGS),
+        (b"user-agent", f"grpc-python-sse-bridge/{__version__}".encode()),
+    ]
+)
 _BINARY = "-bin"
 _CODE = re.compile(r"\d{1,9}", re.ASCII)
 
@@ -70,24 +77,24 @@ def request_section(target: Target, path: str, metadata: Metadata, deadline: flo
     Raises:
         ValueError: a key or a value can't be sent.
     """
-    fields = [_to_field(key, value) for key, value in metadata]
-    if deadline is not None:
-        fields.insert(0, (b"grpc-timeout", timeout(deadline)))
-    return _head(target, path) + write_fields(fields)
+    given = [_to_field(key, value) for key, value in metadata]
+    timeouts = [] if deadline is None else [(b"grpc-timeout", timeout(deadline))]
+    return (
+        _pseudo_headers(target, path)
+        + write_fields(timeouts)
+        + _OF_EVERY_CALL
+        + write_fields(given)
+    )
 
 
 @lru_cache(maxsize=1024)
-def _head(target: Target, path: str) -> bytes:
+def _pseudo_headers(target: Target, path: str) -> bytes:
     return write_section(
         [
             (b":method", b"POST"),
             (b":scheme", target.scheme.encode()),
             (b":path", path.encode()),
             (b":authority", target.authority.encode()),
-            (b"te", b"trailers"),
-            (b"content-type", b"application/grpc"),
-            (b"user-agent", _USER_AGENT),
-            (b"grpc-accept-encoding", ACCEPTED_ENCODINGS),
         ]
     )
 
