@@ -24,9 +24,9 @@ _FIELD_OVERHEAD_BYTES = 32
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _STATUS = re.compile(rb"[1-9][0-9]{2}")
 _FORBIDDEN_IN_VALUES = re.compile(rb"[\0\r\n]")
-_OF_A_CONNECTION = frozenset(
-    {b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade"}
-)
+# Section 8.2.2.
+OF_A_CONNECTION = ("connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade")
+_FORBIDDEN_NAMES = frozenset(map(str.encode, OF_A_CONNECTION))
 
 
 class HeaderBlock:
@@ -137,7 +137,7 @@ def check_trailers(fields: list[Field]) -> None:
 
 def _check(fields: Iterable[Field]) -> None:
     for name, value in fields:
-        if not _NAME.fullmatch(name) or name in _OF_A_CONNECTION:
+        if not _NAME.fullmatch(name) or name in _FORBIDDEN_NAMES:
             raise StreamError(
                 ErrorCode.PROTOCOL_ERROR, f"a field can't be called {name[:40]!r} here"
             )
