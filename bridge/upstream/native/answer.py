@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from bridge.status import Status
@@ -18,6 +19,9 @@ _BY_ERROR_CODE = {
     ErrorCode.ENHANCE_YOUR_CALM: Status.RESOURCE_EXHAUSTED,
     ErrorCode.INADEQUATE_SECURITY: Status.PERMISSION_DENIED,
 }
+
+# Not application/grpc-web, which carries its trailers in the content.
+_GRPC = re.compile(rb"application/grpc([+;].*)?", re.IGNORECASE)
 
 OK = RpcError(Status.OK)
 
@@ -91,7 +95,7 @@ class Answer:
     def headers(self, status: int, fields: list[Field]) -> None:
         """See ``Receiver``."""
         content_type = dict(fields).get(b"content-type", b"")
-        if status != 200 or not content_type.startswith(b"application/grpc"):
+        if status != 200 or not _GRPC.fullmatch(content_type):
             self._refuse_http(status, fields, content_type)
             return
         encodings = [value for key, value in fields if key == b"grpc-encoding"]
