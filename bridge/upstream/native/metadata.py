@@ -114,7 +114,7 @@ def timeout(seconds: float) -> bytes:
 
 
 def read_metadata(fields: Iterable[Field]) -> list[tuple[str, str | bytes]]:
-    """Return the metadata of a header section, which is what has no other meaning in it.
+    """Return the metadata of a header section: all of it but the pseudo-header fields.
 
     A binary value that is none is left out: it must not spoil the rest.
     """
