@@ -55,6 +55,7 @@ class NativeCall(Generic[Request, Response]):
         self._waiter: asyncio.Future[None] | None = None
         self._take: Callable[[Sequence[Response]], bool] | None = None
         self._held = 0
+        self._expiry = float("inf") if deadline is None else self._loop.time() + deadline
         self._timer = None if deadline is None else self._loop.call_later(deadline, self._expire)
 
     def start(self, socket: Socket) -> None:
@@ -150,6 +151,9 @@ class NativeCall(Generic[Request, Response]):
         self._done(self)
         ending = self._answer.ending
         assert ending is not None
+        if ending.status is Status.CANCELLED and self._expiry <= self._loop.time():
+            # The backend's clock was first: PROTOCOL-HTTP2.md, "Client Cancellation".
+            ending = self._answer.ending = RpcError(Status.DEADLINE_EXCEEDED)
         if ending.status not in {Status.OK, Status.CANCELLED}:
             self._observer.call_failed(ending)
         self._observer.call_ended()
