@@ -21,7 +21,7 @@ from bridge.retry import pause_before_retry
 from bridge.state import BridgeState
 from bridge.status import Status
 from bridge.telemetry.record import StreamAccount, publish
-from bridge.upstream import Call, RpcError
+from bridge.upstream import UNSEEN_TRIES, Call, RpcError
 from bridge.verdict import SHUTTING_DOWN, Ending, Outcome, Verdict
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 
@@ -37,9 +37,6 @@ class OpenCall(Protocol):
         """Start it, with ``deadline`` seconds."""
         ...
 
-
-# How often an RPC is tried again that no server has seen, beside what the settings allow.
-_UNSEEN_TRIES = 5
 
 _PREFERENCE_APPLIED = {"preference-applied": "status"}
 
@@ -76,7 +73,7 @@ class CallResponse(Response, ABC):
         self._call: CompletionCall | None = None
         self._pause: asyncio.Event | None = None
         self._tries_left = state.settings.retries
-        self._unseen_tries_left = _UNSEEN_TRIES
+        self._unseen_tries_left = UNSEEN_TRIES
         self._delivering = False
         self._seen_messages = 0
         self._last_message: float | None = None
@@ -170,7 +167,6 @@ class CallResponse(Response, ABC):
         return self._ending.open
 
     def _may_retry(self, error: RpcError) -> bool:
-        # gRFC A6, "Transparent Retries": what no server has seen costs no server anything.
         if error.unprocessed and self._unseen_tries_left:
             self._unseen_tries_left -= 1
             return True

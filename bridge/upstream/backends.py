@@ -34,6 +34,10 @@ _LEAST_REFRESH_SECONDS = 1.0
 
 _FIRST_ANSWER_SECONDS = 2.0
 
+# How often an RPC is tried again that no backend has begun to serve: gRFC A6, "Transparent
+# Retries". That costs no backend anything.
+UNSEEN_TRIES = 5
+
 
 class Backends:
     """The backends behind some addresses, as an asynchronous context manager.
@@ -164,10 +168,16 @@ class Backends:
         Raises:
             RpcError: the RPC ended with another status than OK, or no backend has been found.
         """
-        link = self._place()
-        return await link.channel.unary(
-            method, request, (*metadata, *link.metadata), deadline=deadline
-        )
+        tries_left = UNSEEN_TRIES
+        while True:
+            link = self._place()
+            sent = (*metadata, *link.metadata)
+            try:
+                return await link.channel.unary(method, request, sent, deadline=deadline)
+            except RpcError as error:
+                if not error.unprocessed or not tries_left:
+                    raise
+                tries_left -= 1
 
     def _place(self) -> Link:
         if not self._links:

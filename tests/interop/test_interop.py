@@ -47,7 +47,6 @@ async def clients(servers: Servers) -> AsyncIterator[Clients]:
     await running.stack.aclose()
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize(("make", "case"), CASES_OF_MAKES)
 async def test_a_client_and_a_server_of_another_make_get_on(
     make: Make, case: Case, transport: Transport, clients: Clients

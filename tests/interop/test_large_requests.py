@@ -7,7 +7,6 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-import pytest
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, StreamEnded
@@ -60,7 +59,6 @@ async def slow_reader() -> AsyncIterator[str]:
                 await task
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_server_may_take_its_time_to_read_a_large_request(transport: Transport) -> None:
     request = SimpleRequest(payload=Payload(body=bytes(REQUEST_BYTES)))
     async with slow_reader() as address:

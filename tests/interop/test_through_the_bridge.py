@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 
 from bridge.settings import Settings
-from bridge.upstream.transport import Transport
-from tests.conftest import DONE, ask, serving_bridge
+from tests.conftest import DONE, ask, http_client, on_each_transport, serving_bridge
 from tests.interop.servers.makes import GRPC_GO, MAKES, Make, Servers
-from tests.interop.transports import TRANSPORTS
 
 TEXTS = b'data: {"content":"a"}\n\ndata: {"content":"b"}\n\n'
 FAILURE = b'data: {"error":"No more.","code":"RESOURCE_EXHAUSTED","retryable":true}\n\n'
@@ -18,17 +15,17 @@ FAILURE = b'data: {"error":"No more.","code":"RESOURCE_EXHAUSTED","retryable":tr
 COMPLETING = [make for make in MAKES if make is not GRPC_GO]
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@on_each_transport
 @pytest.mark.parametrize("make", COMPLETING, ids=lambda make: make.name)
 @pytest.mark.parametrize(("model", "ending"), [("ends", DONE), ("fails", FAILURE + DONE)])
 async def test_a_stream_ends_with_the_truth(
-    make: Make, model: str, ending: bytes, transport: Transport, servers: Servers
+    make: Make, model: str, ending: bytes, servers: Servers
 ) -> None:
     backend = (await servers.shared(make)).address
-    settings = Settings(backend=backend, transport=transport, shutdown_grace=0)
+    settings = Settings(backend=backend, shutdown_grace=0)
     async with (
         serving_bridge(settings) as bridge,
-        httpx.AsyncClient(base_url=bridge.url, timeout=20) as http,
+        http_client(bridge.url, timeout=20) as http,
     ):
         answer = await http.post("/v1/chat/completions", json=ask("go", model=model))
     assert answer.content == TEXTS + ending

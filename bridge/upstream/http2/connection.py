@@ -40,12 +40,14 @@ class Connection:
         ready: Whether the server has sent its settings.
         draining: Whether the connection takes no more streams.
         failure: Why the connection is broken; empty while it isn't.
+        answers: How many frames of the server were answered with one that it must read.
     """
 
     def __init__(self, max_section_bytes: int) -> None:
         self.ready = False
         self.draining = False
         self.failure = ""
+        self.answers = 0
         self._settings = ServerSettings()
         self._streams: dict[int, Stream] = {}
         self._sending: dict[int, Stream] = {}
@@ -297,12 +299,16 @@ class Connection:
         before = self._settings.initial_window
         for number, value in frames.read_settings(payload):
             self._settings.set(number, value)
-        self._output.append(frames.frame(frames.SETTINGS, frames.ACK, 0))
+        self._answer(frames.SETTINGS)
         self.ready = True
         difference = self._settings.initial_window - before
         if difference:
             self._widen_all(difference)
         self._send()
+
+    def _answer(self, kind: int, payload: bytes = b"") -> None:
+        self._output.append(frames.frame(kind, frames.ACK, 0, payload))
+        self.answers += 1
 
     def _receive_push(self, _: int, __: int, ___: bytes) -> None:
         raise Http2Error(ErrorCode.PROTOCOL_ERROR, "a server pushes, though it may not")
@@ -311,7 +317,7 @@ class Connection:
         self._check_on_the_connection(stream_id, "PING")
         self._check_size(payload, 8, "PING")
         if not flags & frames.ACK:
-            self._output.append(frames.frame(frames.PING, frames.ACK, 0, payload))
+            self._answer(frames.PING, payload)
 
     def _receive_go_away(self, _: int, stream_id: int, payload: bytes) -> None:
         self._check_on_the_connection(stream_id, "GOAWAY")

@@ -11,8 +11,8 @@ from bridge.upstream.call import ChannelOptions
 from bridge.upstream.http2 import Connection, ErrorCode
 from bridge.upstream.native.tls import PROTOCOL
 
-# A server that makes us answer and doesn't read the answers.
-_MOST_UNREAD_BYTES = 1 << 20
+# A server that makes us answer and doesn't read the answers. It may take its time to read requests.
+_MOST_UNREAD_ANSWERS = 20_000
 
 _TICK_SECONDS = 1.0
 
@@ -94,7 +94,7 @@ class Socket(asyncio.Protocol):
             arrival.deliver()
         self.arrivals.clear()
         self.flush()
-        if connection.failure or self._transport.get_write_buffer_size() > _MOST_UNREAD_BYTES:
+        if connection.failure or self._unread():
             self._lose("the backend doesn't read what it is answered", ErrorCode.ENHANCE_YOUR_CALM)
         elif connection.draining and not connection.open_streams:
             self.leave()
@@ -146,6 +146,10 @@ class Socket(asyncio.Protocol):
             self._transport.abort()
             await self._closed.wait()
 
+    def _unread(self) -> bool:
+        many = self.connection.answers > _MOST_UNREAD_ANSWERS
+        return many and self._transport.get_write_buffer_size() > 0
+
     def _lose(self, reason: str, code: ErrorCode = ErrorCode.NO_ERROR) -> None:
         self.connection.lose(reason, code)
         self._close()
@@ -165,6 +169,8 @@ class Socket(asyncio.Protocol):
     def _tick(self) -> None:
         now = self._loop.time()
         self.connection.tick()
+        if not self._transport.get_write_buffer_size():
+            self.connection.answers = 0
         if self.connection.open_streams:
             self._busy = now
             self._keep_alive(now)
