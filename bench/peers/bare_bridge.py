@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from bench.peers.asgi import arguments
 from bridge.app import open_backends
 from bridge.dialects.plain import ChatRequest, PlainDialect
+from bridge.direct_send import DirectSendServer, direct_send
 from bridge.listeners import bind
 from bridge.settings import Settings
 from bridge.telemetry.log import configure_logging
@@ -45,7 +46,15 @@ class BareResponse(Response):
             (b"x-accel-buffering", b"no"),
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
+        direct = direct_send(scope)
         last: Sequence[StreamCompletionResponse] = ()
+
+        def relay(messages: Sequence[StreamCompletionResponse]) -> bool:
+            nonlocal last
+            last = messages
+            return direct is not None and direct(b"".join(map(dialect.message, messages)))
+
+        self._call.relay(relay)
         async for messages in self._call:
             last = messages
             body = b"".join(map(dialect.message, messages))
@@ -90,7 +99,7 @@ def main() -> None:
     settings = Settings(backend=arguments().backend, port=arguments().port)
     sockets = bind(settings.host, settings.port, write_timeout=settings.write_timeout)
     config = uvicorn.Config(
-        create_app(settings),
+        DirectSendServer(create_app(settings)),
         access_log=False,
         log_level="error",
         lifespan="on",
