@@ -268,7 +268,6 @@ class StreamResponse(CallResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the RPC and answer the request."""
-        self._direct_send = direct_send(scope)
         try:
             await super().__call__(scope, receive, send)
         finally:
@@ -311,6 +310,7 @@ class StreamResponse(CallResponse):
         if self._prefer_status:
             headers.append((b"preference-applied", b"status"))
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        self._direct_send = direct_send(self._scope)
 
     async def _deliver(self, messages: Sequence[StreamCompletionResponse]) -> None:
         if not self._started:
@@ -326,7 +326,7 @@ class StreamResponse(CallResponse):
             self._account.add(messages[: len(frames)])
 
     def _relay(self, messages: Sequence[StreamCompletionResponse]) -> bool:
-        if self._direct_send is None or not self._started:
+        if self._direct_send is None:
             return False
         try:
             body = b"".join(map(self._dialect.message, messages))

@@ -14,7 +14,15 @@ from bridge.upstream.http2.errors import (
     StreamError,
     name,
 )
-from bridge.upstream.http2.frames import HEAD, HEAD_BYTES, LEAST_MAX_FRAME_BYTES, MAX_WINDOW
+from bridge.upstream.http2.frames import (
+    DATA,
+    END_STREAM,
+    HEAD,
+    HEAD_BYTES,
+    LEAST_MAX_FRAME_BYTES,
+    MAX_WINDOW,
+    PADDED,
+)
 from bridge.upstream.http2.headers import HeaderBlock, HeaderReader
 from bridge.upstream.http2.settings import ServerSettings, Setting
 from bridge.upstream.http2.stream import RECEIVE_WINDOW, Receiver, Stream
@@ -41,6 +49,7 @@ class Connection:
         draining: Whether the connection takes no more streams.
         failure: Why the connection is broken; empty while it isn't.
         answers: How many frames of the server were answered with one that it must read.
+        news: Whether there was anything but content, which whoever sees to it sets back.
     """
 
     def __init__(self, max_section_bytes: int) -> None:
@@ -48,6 +57,7 @@ class Connection:
         self.draining = False
         self.failure = ""
         self.answers = 0
+        self.news = False
         self._settings = ServerSettings()
         self._streams: dict[int, Stream] = {}
         self._sending: dict[int, Stream] = {}
@@ -134,7 +144,7 @@ class Connection:
 
     def lose(self, reason: str, code: ErrorCode = ErrorCode.NO_ERROR) -> None:
         """Fail what is open, since the connection is gone."""
-        self.draining = True
+        self.news = self.draining = True
         self.failure = self.failure or reason or "the connection is lost"
         while self._streams:
             # What one receiver does about it may reset the stream of another.
@@ -169,7 +179,7 @@ class Connection:
             if stop > end:
                 self._needed = HEAD_BYTES + size
                 break
-            if kind == frames.DATA:
+            if kind == DATA:
                 self._receive_data(flags, stream_id & MAX_WINDOW, data, payload, stop)
             else:
                 self._receive_other(kind, flags, stream_id & MAX_WINDOW, data[payload:stop])
@@ -193,7 +203,7 @@ class Connection:
             self._widen_receive_window()
         if self._block is not None:
             self._expect_continuation()
-        if flags & frames.PADDED:
+        if flags & PADDED:
             start, stop = frames.unpad(flags, data, start, stop)
         if start == stop:
             self._count_idle_frames()
@@ -201,7 +211,7 @@ class Connection:
         if stream is None:
             self._check_was_open(stream_id)
             return
-        last = bool(flags & frames.END_STREAM)
+        last = bool(flags & END_STREAM)
         stream.half_closed = last
         try:
             stream.receive_data(data, start, stop, flow)
@@ -222,6 +232,7 @@ class Connection:
         if self._block is not None and kind != frames.CONTINUATION:
             self._expect_continuation()
         self._count_idle_frames()
+        self.news = True
         handler = self._handlers.get(kind)
         if handler is not None:
             handler(flags, stream_id, payload)
@@ -377,6 +388,7 @@ class Connection:
             del self._sending[stream.stream_id]
 
     def _forget(self, stream_id: int) -> None:
+        self.news = True
         del self._streams[stream_id]
         self._sending.pop(stream_id, None)
 

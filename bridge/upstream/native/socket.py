@@ -93,7 +93,13 @@ class Socket(asyncio.Protocol):
         for arrival in self.arrivals:
             arrival.deliver()
         self.arrivals.clear()
+        if connection.news:
+            connection.news = False
+            self._look_after()
         self.flush()
+
+    def _look_after(self) -> None:
+        connection = self.connection
         if connection.failure or self._unread():
             self._lose("the backend doesn't read what it is answered", ErrorCode.ENHANCE_YOUR_CALM)
         elif connection.draining and not connection.open_streams:
