@@ -1,4 +1,5 @@
 import asyncio
+from collections import Counter
 
 import pytest
 from structlog.testing import capture_logs
@@ -55,3 +56,51 @@ async def test_a_tick_that_fails_cuts_its_stream_and_no_other() -> None:
     assert failing.cuts > 0
     assert other.cuts == 0
     assert {line["event"] for line in logged} == {"a tick of a stream failed"}
+
+
+async def test_the_ticks_of_many_streams_let_messages_pass_between_them() -> None:
+    turn = 0
+
+    async def count_turns() -> None:
+        nonlocal turn
+        while True:
+            await asyncio.sleep(0)
+            turn += 1
+
+    class Timed(Stream):
+        def tick(self, now: float) -> None:
+            super().tick(now)
+            turns[turn] += 1
+
+    turns: Counter[int] = Counter()
+    streams = OpenStreams()
+    many = [Timed() for _ in range(1050)]
+    for stream in many:
+        streams.add(stream)
+    async with asyncio.TaskGroup() as tasks:
+        others = [tasks.create_task(count_turns()), tasks.create_task(streams.keep_time())]
+        await eventually(lambda: all(stream.ticks for stream in many))
+        for other in others:
+            other.cancel()
+    assert max(turns.values()) <= 50
+    ticks = [len(stream.ticks) for stream in many]
+    assert max(ticks) - min(ticks) <= 1
+
+
+async def test_a_stream_that_has_ended_has_no_tick_of_those_that_are_under_way() -> None:
+    class Ending(Stream):
+        other: Stream
+
+        def tick(self, now: float) -> None:
+            super().tick(now)
+            streams.discard(self.other)
+
+    streams = OpenStreams()
+    first, second = Ending(), Ending()
+    first.other, second.other = second, first
+    streams.add(first)
+    streams.add(second)
+    clock = asyncio.create_task(streams.keep_time())
+    await eventually(lambda: len(first.ticks) + len(second.ticks) > 1)
+    clock.cancel()
+    assert sorted((len(first.ticks), len(second.ticks)))[0] == 0
