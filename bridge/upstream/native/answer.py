@@ -100,7 +100,10 @@ class Answer:
             return
         encodings = [value for key, value in fields if key == b"grpc-encoding"]
         self._reader.encoding = encodings[0].decode("ascii", "replace") if encodings else ""
-        self._read_status(fields)
+        # PROTOCOL-HTTP2.md, "Trailers-Only": in no other headers is a status the call's.
+        trailers_only = self.stream is not None and self.stream.half_closed
+        if self._fits(fields) and trailers_only:
+            self._read_status(fields)
 
     def data(self, buffer: bytes, start: int, stop: int) -> None:
         """See ``Receiver``."""
@@ -121,8 +124,8 @@ class Answer:
 
     def trailers(self, fields: list[Field]) -> None:
         """See ``Receiver``."""
-        self._status = None
-        self._read_status(fields)
+        if self._fits(fields):
+            self._read_status(fields)
 
     def ended(self) -> None:
         """See ``Receiver``."""
@@ -150,12 +153,16 @@ class Answer:
             return RpcError(Status.INTERNAL, cause="the answer ends with OK inside a message")
         return self._status
 
-    def _read_status(self, fields: list[Field]) -> None:
+    def _fits(self, fields: list[Field]) -> bool:
+        """Return whether a section is within its limit; else the call has ended."""
         size = section_bytes(fields)
-        if size > self._max_section_bytes:
-            cause = f"headers or trailers have {size} bytes"
-            self.end(RpcError(Status.RESOURCE_EXHAUSTED, cause=cause))
-            return
+        if size <= self._max_section_bytes:
+            return True
+        cause = f"headers or trailers have {size} bytes"
+        self.end(RpcError(Status.RESOURCE_EXHAUSTED, cause=cause))
+        return False
+
+    def _read_status(self, fields: list[Field]) -> None:
         metadata: Metadata = read_metadata(fields)
         status, message = read_status(metadata)
         if status is not None:
