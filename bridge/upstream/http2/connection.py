@@ -222,8 +222,6 @@ class Connection:
             stream.refuse(error)
 
     def _widen_receive_window(self) -> None:
-        if self._receive_window < 0:
-            raise Http2Error(ErrorCode.FLOW_CONTROL_ERROR, "a server sends beyond the window")
         credit = _CONNECTION_WINDOW - self._receive_window
         self._output.append(frames.window_update(0, credit))
         self._receive_window = _CONNECTION_WINDOW
