@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -31,6 +32,10 @@ from bridge.upstream.credentials import CredentialFiles, CredentialsError
 from bridge.upstream.transport import Transport
 
 PREFIX = "BRIDGE_"
+
+# RFC 3986, section 3.2, less what no certificate can name.
+_LABEL = r"[0-9A-Za-z_]([0-9A-Za-z_-]*[0-9A-Za-z_])?"
+_AUTHORITY = re.compile(rf"({_LABEL}(\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(:[0-9]{{1,5}})?")
 
 
 def _split(value: str) -> list[str]:
@@ -255,6 +260,13 @@ class Settings(BaseSettings):
         for text in texts:
             parse(text)
         return ",".join(texts)
+
+    @field_validator("backend_authority")
+    @classmethod
+    def _authority_is_a_host(cls, value: str) -> str:
+        if value and not _AUTHORITY.fullmatch(value):
+            raise ValueError("must be the name of a host, as in backend.internal")
+        return value
 
     @field_validator("cors_origins")
     @classmethod

@@ -16,7 +16,8 @@ class Tls:
     """The contents of TLS's files, in PEM.
 
     Attributes:
-        ca: The authorities that sign the backends' certificates; None for gRPC's own list.
+        ca: The authorities that sign the backends' certificates; None for those that the
+            transport trusts by itself.
         certificate: The bridge's certificate and its chain, for backends that ask for one (mTLS).
         key: The key of it.
     """

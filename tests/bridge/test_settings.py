@@ -50,6 +50,14 @@ def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"backend": "host:0"}, "BRIDGE_BACKEND (--backend): 'host:0' must be host:port"),
         ({"backend": "host:http"}, "BRIDGE_BACKEND (--backend): 'host:http' must be"),
         (
+            {"backend_authority": ".internal"},
+            "BRIDGE_BACKEND_AUTHORITY (--backend-authority): must be the name of a host, as in "
+            "backend.internal, got '.internal'",
+        ),
+        ({"backend_authority": "a b"}, "BRIDGE_BACKEND_AUTHORITY (--backend-authority): must be"),
+        ({"backend_authority": "a\r\nx: y"}, "BRIDGE_BACKEND_AUTHORITY (--backend-authority): "),
+        ({"backend_authority": "https://a"}, "BRIDGE_BACKEND_AUTHORITY (--backend-authority): "),
+        (
             {"cors_origins": "example.com"},
             "BRIDGE_CORS_ORIGINS (--cors-origins): 'example.com' is not an origin, as in https://",
         ),
@@ -64,6 +72,11 @@ def test_a_wrong_value_is_told_with_its_variable_and_flag(
     flags: dict[str, object], message: str
 ) -> None:
     assert refusal(**flags).startswith(message)
+
+
+@pytest.mark.parametrize("name", ["", "a", "api.x-1.internal:443", "10.0.0.1", "[::1]:443", "a_b"])
+def test_an_authority_may_be_any_name_of_a_host(name: str) -> None:
+    assert Settings(backend_authority=name).backend_authority == name
 
 
 def test_every_wrong_value_has_its_line() -> None:
