@@ -26,10 +26,12 @@ class DirectSend:
         cycle: The request and its response, in uvicorn.
     """
 
-    __slots__ = ("_cycle",)
+    __slots__ = ("_cycle", "_flow", "_write")
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
         self._cycle = cycle
+        self._flow = cycle.flow
+        self._write = cycle.transport.write
 
     def __call__(self, body: bytes) -> bool:
         """Write a part of the body, which is not empty, as one chunk (RFC 9112, section 7.1).
@@ -39,9 +41,9 @@ class DirectSend:
             too slowly, or is gone, or when the body is not in chunks.
         """
         cycle = self._cycle
-        if cycle.flow.write_paused or cycle.disconnected or not cycle.chunked_encoding:
+        if self._flow.write_paused or cycle.disconnected or not cycle.chunked_encoding:
             return False
-        cycle.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+        self._write(b"%x\r\n%b\r\n" % (len(body), body))
         return True
 
 
