@@ -42,7 +42,7 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="what takes two minutes")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument(
         "--only", default="", help="those that have this in peer/load; a part is not written"
     )
@@ -85,7 +85,7 @@ def _line(results: Results, run: Run, load: Load, peer: Peer) -> str:
     """Return what to say of one run in one line."""
     alone = replace(results, runs=[run])
     found = (
-        f"{figure.title} {values.text(figure)}"
+        f"{figure.title} {values.text(figure.text)}"
         for figure in FIGURES[load.kind]
         if (values := spread(alone, figure, peer.name, load)) is not None
     )

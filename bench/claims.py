@@ -1,4 +1,8 @@
-"""What has to be shown, as ratios of medians, and whether it is."""
+"""What has to be shown, as ratios, and whether it is.
+
+A machine that is shared with others changes its speed from minute to minute. So two medians are not
+compared, but what was measured in one round, within minutes: a ratio is the median of the rounds'.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bench import figures, loads, peers, programme
-from bench.figures import Figure, spread
+from bench.figures import Figure, Spread, by_round, spread
 from bench.loads import Load
 from bench.results import Results
 
@@ -19,15 +23,20 @@ class Claim:
         text: What is compared.
         ours: The median of ours, as text.
         other: The median that it is compared with, as text.
-        ratio: Ours through the other.
+        ratios: Ours through the other, in each round that has both.
         limit: The most that the ratio may be; None where it is only to be seen.
     """
 
     text: str
     ours: str
     other: str
-    ratio: float
+    ratios: Spread
     limit: float | None
+
+    @property
+    def ratio(self) -> float:
+        """The median of the ratios."""
+        return self.ratios.median
 
     @property
     def holds(self) -> bool:
@@ -98,12 +107,19 @@ def _ratio(
     def make(results: Results) -> Claim | None:
         mine = spread(results, figure, ours.peer, ours.load)
         theirs = spread(results, figure, other.peer, other.load)
-        if mine is None or theirs is None or not theirs.median:
+        ratios = _ratios(results, figure, ours, other)
+        if mine is None or theirs is None or not ratios:
             return None
-        ratio = mine.median / theirs.median
-        return Claim(text, figure.text(mine.median), figure.text(theirs.median), ratio, limit)
+        texts = figure.text(mine.median), figure.text(theirs.median)
+        return Claim(text, *texts, Spread(ratios), limit)
 
     return make
+
+
+def _ratios(results: Results, figure: Figure, ours: _Side, other: _Side) -> list[float]:
+    mine = by_round(results, figure, ours.peer, ours.load)
+    theirs = by_round(results, figure, other.peer, other.load)
+    return [mine[number] / theirs[number] for number in mine if theirs.get(number)]
 
 
 def faults(results: Results) -> list[str]:

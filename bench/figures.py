@@ -40,18 +40,22 @@ class Spread:
         """The value in the middle."""
         return median(self.values)
 
-    def text(self, figure: Figure) -> str:
+    def text(self, show: Callable[[float], str]) -> str:
         """Return the median, and the least and the most where there are several."""
-        shown = figure.text(self.median)
         if len(self.values) == 1:
-            return shown
-        return f"{shown} ({figure.text(min(self.values))} to {figure.text(max(self.values))})"
+            return show(self.median)
+        return f"{show(self.median)} ({show(min(self.values))} to {show(max(self.values))})"
+
+
+def by_round(results: Results, figure: Figure, peer: str, load: Load) -> dict[int, float]:
+    """Return what each round says of ``figure``, with ``peer`` under ``load``."""
+    runs = [run for run in results.runs if (run.peer, run.load) == (peer, load.name)]
+    return {run.round: value for run in runs if (value := figure.of(run, load)) is not None}
 
 
 def spread(results: Results, figure: Figure, peer: str, load: Load) -> Spread | None:
-    """Return what all runs of ``peer`` under ``load`` say of ``figure``."""
-    runs = [run for run in results.runs if (run.peer, run.load) == (peer, load.name)]
-    values = [value for run in runs if (value := figure.of(run, load)) is not None]
+    """Return what all rounds say of ``figure``, with ``peer`` under ``load``."""
+    values = [*by_round(results, figure, peer, load).values()]
     return Spread(values) if values else None
 
 

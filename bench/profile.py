@@ -56,9 +56,11 @@ async def profile(bench: Bench, peer: Peer, results: Results) -> Profile:
 
     await bench.run(peer, _LOAD, 0, meanwhile=sample)
     each = found.median / samples.total()
-    functions = {name: count * each for name, count in samples.most_common(_SHOWN)}
-    rest = found.median - sum(functions.values())
-    return Profile(peer.name, PACED_200.name, found.median, {**functions, "all others": rest})
+    shown = dict(samples.most_common(_SHOWN))
+    if rest := samples.total() - sum(shown.values()):
+        shown["all others"] = rest
+    functions = {name: count * each for name, count in shown.items()}
+    return Profile(peer.name, PACED_200.name, found.median, functions)
 
 
 async def _sample(pid: int) -> Counter[str]:

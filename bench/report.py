@@ -49,7 +49,7 @@ def machine() -> dict[str, str]:
     return {
         "processor": model[1] if model else platform.processor(),
         "cores": str(os.cpu_count()),
-        "kernel": f"{platform.system()} {platform.release()}",
+        "kernel": f"{platform.system()} {platform.release().partition('-')[0]}",
     }
 
 
@@ -75,8 +75,8 @@ def measured(results: Results) -> str:
     rounds = max((run.round for run in results.runs), default=0) + 1
     return (
         f"`{results.command}`, {results.date}, {where['processor']}, {where['cores']} cores, "
-        f"{where['kernel']}; {taken}. Rounds: {rounds}, in which the peers take turns. Medians, "
-        "with the least and the most in brackets.\n"
+        f"{where['kernel']}; {taken}. Rounds: {rounds}, in which the peers take turns; 3 of what "
+        "isn't held against a limit. Medians, with the least and the most in brackets.\n"
     )
 
 

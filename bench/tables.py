@@ -57,7 +57,7 @@ def load_table(results: Results, load: Load, extra: Sequence[Figure] = ()) -> st
 
 def _cell(results: Results, figure: Figure, peer: str, load: Load) -> str:
     found = spread(results, figure, peer, load)
-    return found.text(figure) if found else ""
+    return found.text(figure.text) if found else ""
 
 
 def claims_table(results: Results) -> str:
@@ -67,13 +67,13 @@ def claims_table(results: Results) -> str:
             claim.text,
             claim.ours,
             claim.other,
-            f"{claim.ratio:.2f}",
+            claim.ratios.text("{:.2f}".format),
             "" if claim.limit is None else f"{claim.limit:.2f}",
             claim.verdict,
         ]
         for claim in claims(results)
     ]
-    headings = ["", "this bridge", "the other", "ratio", "at most", "shown"]
+    headings = ["", "this bridge", "the other", "ratio in a round", "at most", "shown"]
     return table(headings, rows) + "\n" + faults_list(results)
 
 
