@@ -19,7 +19,6 @@ _TICK_SECONDS = 1.0
 # For what is unsent, and for TLS's farewell, which a server may not return.
 _FAREWELL_SECONDS = 0.2
 
-
 # How long a connection may have no call before its owner is told.
 _IDLE_SECONDS = 60.0
 
