@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import resource
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from bench import programme
 from bench.claims import faults
@@ -23,6 +25,7 @@ from bench.report import DATA, DOCUMENT, REPORT, document, machine, markdown, to
 from bench.report import PLOTS as PLOTS_DIRECTORY
 from bench.results import Profile, Results, Run
 from bench.run import Bench, bench
+from bench.speed import MUCH, NONE, Cores, undisturbed
 
 
 def main() -> None:
@@ -42,7 +45,7 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="what takes two minutes")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
         "--only", default="", help="those that have this in peer/load; a part is not written"
     )
@@ -66,9 +69,11 @@ async def _measure(given: argparse.Namespace) -> Results:
     steps = list(programme.course(trials, rounds, given.only))
     runs: list[Run] = []
     results = Results(today(), _command(), machine(), versions(), runs)
+    cores, patience = Cores(os.sched_getaffinity(0)), NONE if given.quick else MUCH
     async with bench() as running:
         for at, (number, load, peer) in enumerate(steps, 1):
-            run = await running.run(peer, load, number)
+            measure = partial(running.run, peer, load, number)
+            run = await undisturbed(measure, cores.slowness, patience)
             runs.append(run)
             print(f"{at}/{len(steps)} {_line(results, run, load, peer)}", flush=True)
         profiles = [] if given.quick or given.no_profile else await _profile(running, results)
@@ -90,6 +95,8 @@ def _line(results: Results, run: Run, load: Load, peer: Peer) -> str:
         if (values := spread(alone, figure, peer.name, load)) is not None
     )
     wrong = "".join(f"; !! {complaint}" for complaint in run.complaints)
+    if run.disturbed:
+        wrong += f"; disturbed: the cores were {run.slowness:.2f} times as slow as at best"
     return f"{load.name}, {peer.name}: {'; '.join(found)}{wrong}"
 
 

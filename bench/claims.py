@@ -1,7 +1,7 @@
 """What has to be shown, as ratios, and whether it is.
 
-A machine that is shared with others changes its speed from minute to minute. So two medians are not
-compared, but what was measured in one round, within minutes: a ratio is the median of the rounds'.
+A machine that is shared with others changes its speed. So two medians are not compared, but what
+was measured in one round, one after the other: a ratio is the median of the rounds'.
 """
 
 from __future__ import annotations

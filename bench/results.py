@@ -15,6 +15,9 @@ _FLOODS = {FLOOD.name, WORKERS.name}
 # Above this part of a core the backend or the load generator may be what limits a figure.
 STRAINED = 0.85
 
+# Cores that take so many times as long as at best are slowed down by somebody.
+DISTURBED = 1.15
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -48,6 +51,8 @@ class Run:
         start_up: From the start of its process to the end of its first answer.
         connections: How many connections each of its processes had.
         shared_core: Whether backend and generator ran on the same core.
+        slowness: How many times as long as at best the cores took for the same work, before the
+            run or after it.
     """
 
     peer: str
@@ -75,6 +80,7 @@ class Run:
     start_up: float
     connections: list[int]
     shared_core: bool
+    slowness: float = 1
 
     @property
     def complaints(self) -> list[str]:
@@ -85,6 +91,11 @@ class Run:
         unfinished = 0 if self.load in _FLOODS else self.unfinished
         counts = {"refused": self.refused, "lost": self.lost, "unfinished": unfinished}
         return [f"{count:,} {what}" for what, count in {**counts, **self.faults}.items() if count]
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether somebody else may have slowed the machine down."""
+        return self.slowness > DISTURBED
 
     @property
     def strained(self) -> bool:
