@@ -83,8 +83,33 @@ async def test_the_ticks_of_many_streams_let_messages_pass_between_them() -> Non
         for other in others:
             other.cancel()
     assert max(turns.values()) <= 50
-    ticks = [len(stream.ticks) for stream in many]
-    assert max(ticks) - min(ticks) <= 1
+
+
+async def test_streams_tick_in_turn_whatever_others_come_and_go() -> None:
+    class Named(Stream):
+        def __init__(self, name: int) -> None:
+            super().__init__()
+            self.name = name
+
+        def tick(self, now: float) -> None:
+            super().tick(now)
+            order.append(self.name)
+            if self.name % 2:
+                streams.discard(self)
+                streams.add(Named(self.name + 1000))
+
+    order: list[int] = []
+    streams = OpenStreams()
+    lasting = [Named(2 * number) for number in range(100)]
+    for stream in lasting:
+        streams.add(stream)
+        streams.add(Named(stream.name + 1))
+    clock = asyncio.create_task(streams.keep_time())
+    await eventually(lambda: all(len(stream.ticks) > 2 for stream in lasting))
+    clock.cancel()
+    names = [stream.name for stream in lasting]
+    of_lasting = [name for name in order if name in names]
+    assert of_lasting[: 3 * len(names)] == 3 * names
 
 
 async def test_a_stream_that_has_ended_has_no_tick_of_those_that_are_under_way() -> None:
