@@ -159,7 +159,11 @@ def _hostile_backends() -> Iterator[Fault]:
     for group in _GROUPS:
         members = [m for m in MISBEHAVIOURS.values() if _group_of(m) == group]
         # A raw frame that is not counted makes the connection's window too small for a large one.
-        alone = any(m.ends_connection or m.name == "too-large" for m in members)
+        # And many floods are more than a connection may have, where one is not.
+        alone = any(
+            m.ends_connection or m.name == "too-large" or m.name.startswith("flood-")
+            for m in members
+        )
         expected = frozenset[Ending]().union(*(_endings(m, t) for m in members for t in TRANSPORTS))
         cases = cycle([(m, after) for m in members for after in m.after])
         yield Fault(group, Side.BACKEND, expected, _misbehaves(cases, alone=alone), PATIENT)
