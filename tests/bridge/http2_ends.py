@@ -231,6 +231,19 @@ def block(*fields: Field) -> bytes:
     return bytes(Encoder().encode(literal, huffman=False))
 
 
+END = frames.END_HEADERS | frames.END_STREAM
+
+
+def headers(stream_id: int, *fields: Field, flags: int = frames.END_HEADERS) -> bytes:
+    """Return HEADERS with these fields, or those with which an answer begins."""
+    return frames.frame(frames.HEADERS, flags, stream_id, block(*(fields or RESPONSE)))
+
+
+def data(stream_id: int, content: bytes = b"x", flags: int = 0) -> bytes:
+    """Return DATA."""
+    return frames.frame(frames.DATA, flags, stream_id, content)
+
+
 def number(value: int) -> bytes:
     """Return 32 bits."""
     return value.to_bytes(4, "big")
@@ -266,6 +279,12 @@ def split(raw: bytes) -> Iterator[Frame]:
         end = frames.HEAD_BYTES + (high << 8 | low)
         yield Frame(kind, flags, stream_id, raw[frames.HEAD_BYTES : end])
         raw = raw[end:]
+
+
+def pieces(raw: bytes, size: int) -> Iterator[bytes]:
+    """Return ``raw`` in pieces of ``size`` bytes."""
+    for at in range(0, len(raw), size):
+        yield raw[at : at + size]
 
 
 def cut_at(raw: bytes, cuts: list[int]) -> list[bytes]:

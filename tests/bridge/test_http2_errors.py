@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 from hpack import Encoder
 
-from bridge.upstream.http2 import Connection, ErrorCode, FailureKind, Field, frames
+from bridge.upstream.http2 import Connection, ErrorCode, FailureKind, frames
 from tests.bridge.http2_ends import (
+    END,
     RESPONSE,
     SECTION_BYTES,
     TRAILERS,
+    Heard,
     block,
+    data,
     greeted,
+    headers,
     number,
     opened,
+    pieces,
     sent_codes,
 )
 
-END = frames.END_HEADERS | frames.END_STREAM
 HUGE = frames.LEAST_MAX_FRAME_BYTES
-
-
-def headers(stream_id: int, *fields: Field, flags: int = frames.END_HEADERS) -> bytes:
-    """Return HEADERS."""
-    return frames.frame(frames.HEADERS, flags, stream_id, block(*(fields or RESPONSE)))
-
-
-def data(stream_id: int, content: bytes = b"x", flags: int = 0) -> bytes:
-    """Return DATA."""
-    return frames.frame(frames.DATA, flags, stream_id, content)
 
 
 def frame(kind: int, payload: bytes = b"", *, stream_id: int = 0, flags: int = 0) -> bytes:
@@ -183,25 +176,26 @@ def ids(wrong: Wrong) -> str:
     return f"{wrong.section} {wrong.what}"
 
 
-def pieces(raw: bytes, size: int) -> Iterator[bytes]:
-    for at in range(0, len(raw), size):
-        yield raw[at : at + size]
+def struck(wrong: Wrong, size: int) -> tuple[Connection, Heard, Heard]:
+    """Return a connection on which it has come in pieces of ``size`` bytes, and its two calls."""
+    connection = greeted()
+    first, second = opened(connection), opened(connection)
+    connection.receive(headers(1))
+    connection.output()
+    for piece in pieces(wrong.sent, size):
+        connection.receive(piece)
+    return connection, first, second
 
 
 @pytest.mark.parametrize("size", [1 << 20, 1], ids=["in one read", "byte by byte"])
 @pytest.mark.parametrize("wrong", OF_THE_CONNECTION, ids=ids)
 def test_the_connection_ends_with_the_right_code(wrong: Wrong, size: int) -> None:
-    connection = greeted()
-    answered, other = opened(connection), opened(connection)
-    connection.receive(headers(1))
-    connection.output()
-    for piece in pieces(wrong.sent, size):
-        connection.receive(piece)
+    connection, *calls = struck(wrong, size)
     assert sent_codes(connection) == ({}, wrong.code)
     assert connection.failure.startswith(wrong.code.name)
     assert connection.draining
     assert (connection.room, connection.open_streams) == (0, 0)
-    for heard in (answered, other):
+    for heard in calls:
         assert heard.failure is not None
         assert heard.failure.kind is FailureKind.CONNECTION
         assert heard.failure.reason == connection.failure
@@ -210,9 +204,7 @@ def test_the_connection_ends_with_the_right_code(wrong: Wrong, size: int) -> Non
 
 @pytest.mark.parametrize("wrong", OF_THE_CONNECTION, ids=ids)
 def test_nothing_is_said_or_done_on_a_connection_that_has_failed(wrong: Wrong) -> None:
-    connection = greeted()
-    opened(connection), opened(connection)
-    connection.receive(headers(1) + wrong.sent)
+    connection, *_ = struck(wrong, 1 << 20)
     connection.output()
     failure = connection.failure
     connection.receive(frame(frames.PING, bytes(8)) + setting(3, 7) + data(1) + wrong.sent)
@@ -223,12 +215,7 @@ def test_nothing_is_said_or_done_on_a_connection_that_has_failed(wrong: Wrong) -
 @pytest.mark.parametrize("size", [1 << 20, 1], ids=["in one read", "byte by byte"])
 @pytest.mark.parametrize("wrong", OF_THE_STREAM, ids=ids)
 def test_one_stream_ends_with_the_right_code_and_the_others_go_on(wrong: Wrong, size: int) -> None:
-    connection = greeted()
-    other, bad = opened(connection), opened(connection)
-    connection.receive(headers(1))
-    connection.output()
-    for piece in pieces(wrong.sent, size):
-        connection.receive(piece)
+    connection, other, bad = struck(wrong, size)
     assert sent_codes(connection) == ({3: wrong.code}, None)
     assert bad.failure is not None
     assert bad.failure.kind is FailureKind.MALFORMED

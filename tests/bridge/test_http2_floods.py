@@ -5,14 +5,12 @@ from __future__ import annotations
 import pytest
 
 from bridge.upstream.http2 import Connection, ErrorCode, frames
-from tests.bridge.http2_ends import RESPONSE, block, greeted, holding, opened, sent_codes
+from tests.bridge.http2_ends import data, greeted, headers, holding, opened, sent_codes
 
 # What bridge/upstream/http2/connection.py takes in one second, and headers.py of one section.
 FRAMES = 100_000
 SECTION = 128 * 1024
 MANY = 20_000
-
-HEADERS = frames.frame(frames.HEADERS, frames.END_HEADERS, 1, block(*RESPONSE))
 
 FLOODS = {
     "PING": frames.frame(frames.PING, 0, 0, bytes(8)),
@@ -22,15 +20,13 @@ FLOODS = {
     "PRIORITY": frames.frame(frames.PRIORITY, 0, 1, bytes(5)),
     "WINDOW_UPDATE": frames.window_update(0, 1),
     "WINDOW_UPDATE of a stream": frames.window_update(1, 1),
-    "informational headers": frames.frame(
-        frames.HEADERS, frames.END_HEADERS, 1, block((b":status", b"103"))
-    ),
+    "informational headers": headers(1, (b":status", b"103")),
     "RST_STREAM of a stream that is gone": frames.rst_stream(3, ErrorCode.CANCEL),
     "unknown frames": frames.frame(99, 0, 0, b"x"),
 }
 LATER_FLOODS = {
-    "empty DATA": frames.frame(frames.DATA, 0, 1),
-    "padding": frames.frame(frames.DATA, frames.PADDED, 1, b"\3\0\0\0"),
+    "empty DATA": data(1, b""),
+    "padding": data(1, b"\3\0\0\0", frames.PADDED),
 }
 
 
@@ -55,7 +51,7 @@ def send(connection: Connection, flood: bytes, times: int) -> None:
 def test_frames_without_content_are_taken_up_to_a_number_a_second(flood: str) -> None:
     connection = flooded()
     if flood in LATER_FLOODS:
-        connection.receive(HEADERS)
+        connection.receive(headers(1))
         connection.tick()
     frame = (FLOODS | LATER_FLOODS)[flood]
     send(connection, frame, FRAMES)
@@ -69,8 +65,8 @@ def test_frames_without_content_are_taken_up_to_a_number_a_second(flood: str) ->
 
 def test_content_is_no_flood_however_small() -> None:
     connection = flooded()
-    connection.receive(HEADERS)
-    send(connection, frames.frame(frames.DATA, 0, 1, b"x"), 2 * FRAMES)
+    connection.receive(headers(1))
+    send(connection, data(1), 2 * FRAMES)
     assert not connection.failure
 
 
@@ -89,7 +85,7 @@ def test_a_setting_that_touches_every_stream_counts_as_often() -> None:
 @pytest.mark.parametrize("fragment", [b"", b"\0\1a\1b"], ids=["empty", "full"])
 def test_a_header_section_that_never_ends_is_not_kept(fragment: bytes) -> None:
     connection = flooded()
-    connection.receive(frames.frame(frames.HEADERS, 0, 1, block(*RESPONSE)))
+    connection.receive(headers(1, flags=0))
     continuation = frames.frame(frames.CONTINUATION, 0, 1, fragment)
     taken = 0
     while not connection.failure:

@@ -6,15 +6,17 @@ import pytest
 
 from bridge.upstream.http2 import Connection, ErrorCode, FailureKind, frames
 from tests.bridge.http2_ends import (
+    END,
     RESPONSE,
     TRAILERS,
     WINDOW,
     Heard,
     Server,
-    block,
     connected,
+    data,
     exchange,
     greeted,
+    headers,
     holding,
     opened,
     sent_codes,
@@ -23,16 +25,6 @@ from tests.bridge.http2_ends import (
 
 FRAME = frames.LEAST_MAX_FRAME_BYTES
 PART = bytes(FRAME)
-
-
-def headers(stream_id: int) -> bytes:
-    """Return the frame with which an answer begins."""
-    return frames.frame(frames.HEADERS, frames.END_HEADERS, stream_id, block(*RESPONSE))
-
-
-def data(stream_id: int, content: bytes, flags: int = 0) -> bytes:
-    """Return a frame of an answer's content."""
-    return frames.frame(frames.DATA, flags, stream_id, content)
 
 
 def whole_window(stream_id: int) -> bytes:
@@ -157,10 +149,7 @@ def test_nothing_is_given_back_on_a_stream_that_has_ended() -> None:
     connection = greeted()
     heard = holding(connection)
     connection.output()
-    ending = frames.frame(
-        frames.HEADERS, frames.END_HEADERS | frames.END_STREAM, 1, block(*TRAILERS)
-    )
-    connection.receive(headers(1) + whole_window(1) + ending)
+    connection.receive(headers(1) + whole_window(1) + headers(1, *TRAILERS, flags=END))
     assert heard.whole
     heard.give_back(WINDOW)
     assert not connection.output()

@@ -18,6 +18,7 @@ from tests.bridge.http2_ends import (
     fuzz,
     number,
     opened,
+    pieces,
     split,
 )
 
@@ -51,25 +52,28 @@ SENT = st.lists(
 )
 
 
+Outcome = tuple[int, list[Field], bytes, list[Field] | None, Failure | None, bool]
+
+
 @dataclass
 class Told:
     """All that came of what a server sent."""
 
     output: bytes
     failure: str
-    receivers: list[tuple[int, list[Field], bytes, list[Field] | None, Failure | None, bool]]
+    receivers: list[Outcome]
 
 
-def tell(pieces: list[bytes], *, greets: bool) -> Told:
-    """Let a server send pieces to a connection with three calls, one of which is given up."""
+def tell(reads: list[bytes], *, greets: bool) -> Told:
+    """Let a server send to a connection with three calls, one of which is given up."""
     connection = Connection(SECTION_BYTES)
     if greets:
         connection.receive(frames.settings({}))
     heard = [opened(connection, b"request"), opened(connection), opened(connection)]
     heard[2].give_up()
     output = connection.output()
-    for piece in pieces:
-        connection.receive(piece)
+    for read in reads:
+        connection.receive(read)
         output += connection.output()
     check(connection, heard, output)
     return Told(output, connection.failure, [outcome(one) for one in heard])
@@ -87,9 +91,8 @@ def check(connection: Connection, heard: list[Heard], output: bytes) -> None:
     assert len(resets) == len(set(resets))
 
 
-def outcome(
-    heard: Heard,
-) -> tuple[int, list[Field], bytes, list[Field] | None, Failure | None, bool]:
+def outcome(heard: Heard) -> Outcome:
+    """Return what a receiver was told."""
     content = bytes(heard.content)
     return heard.status, heard.fields, content, heard.trailers_, heard.failure, heard.whole
 
@@ -102,10 +105,7 @@ def test_the_end_does_not_depend_on_how_the_bytes_are_cut(
     raw = b"".join(sent)
     whole = tell([raw], greets=greets)
     assert tell(cut_at(raw, cuts), greets=greets) == whole
-    assert (
-        tell([raw[at : at + 1] for at in range(min(len(raw), 2000))] + [raw[2000:]], greets=greets)
-        == whole
-    )
+    assert tell([*pieces(raw[:2000], 1), raw[2000:]], greets=greets) == whole
 
 
 @fuzz

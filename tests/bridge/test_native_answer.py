@@ -19,7 +19,18 @@ from bridge.upstream.http2 import (
 from bridge.upstream.http2.errors import Failure
 from bridge.upstream.native.answer import Answer
 from bridge.upstream.native.messages import prefixed
-from tests.bridge.http2_ends import REQUEST, RESPONSE, TRAILERS, WINDOW, block, greeted, sent_codes
+from tests.bridge.http2_ends import (
+    END,
+    REQUEST,
+    RESPONSE,
+    TRAILERS,
+    WINDOW,
+    data,
+    greeted,
+    headers,
+    pieces,
+    sent_codes,
+)
 
 SECTION_BYTES = 2000
 GRPC = b"application/grpc"
@@ -51,13 +62,12 @@ class Call:
         return self.answer.ending
 
     def headers(self, *fields: Field, last: bool = False) -> Call:
-        flags = frames.END_HEADERS | (frames.END_STREAM if last else 0)
-        self.connection.receive(frames.frame(frames.HEADERS, flags, 1, block(*fields)))
+        flags = END if last else frames.END_HEADERS
+        self.connection.receive(headers(1, *fields, flags=flags))
         return self
 
     def data(self, content: bytes, *, last: bool = False) -> Call:
-        flags = frames.END_STREAM if last else 0
-        self.connection.receive(frames.frame(frames.DATA, flags, 1, content))
+        self.connection.receive(data(1, content, frames.END_STREAM if last else 0))
         return self
 
 
@@ -295,8 +305,8 @@ def test_messages_that_are_not_taken_hold_the_window_and_give_it_back_when_they_
 def test_a_message_larger_than_the_window_can_come() -> None:
     call = begun()
     large = prefixed(bytes(3 * WINDOW))
-    for at in range(0, len(large), 16384):
-        call.data(large[at : at + 16384])
+    for piece in pieces(large, 16384):
+        call.data(piece)
         assert call.answer.ending is None
     assert call.answer.messages == [bytes(3 * WINDOW)]
 
