@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from statistics import median
 
 from bench import figures, loads, peers, programme
-from bench.figures import Figure, Spread, by_round, spread
+from bench.figures import Figure, Spread, by_round
 from bench.loads import Load
 from bench.results import Results
 
@@ -105,21 +106,16 @@ def _ratio(
     text: str, figure: Figure, ours: _Side, other: _Side, limit: float | None
 ) -> Callable[[Results], Claim | None]:
     def make(results: Results) -> Claim | None:
-        mine = spread(results, figure, ours.peer, ours.load)
-        theirs = spread(results, figure, other.peer, other.load)
-        ratios = _ratios(results, figure, ours, other)
-        if mine is None or theirs is None or not ratios:
+        mine = by_round(results, figure, ours.peer, ours.load)
+        theirs = by_round(results, figure, other.peer, other.load)
+        ratios = [mine[number] / theirs[number] for number in mine if theirs.get(number)]
+        if not ratios:
             return None
-        texts = figure.text(mine.median), figure.text(theirs.median)
-        return Claim(text, *texts, Spread(ratios), limit)
+        our_median, their_median = median(mine.values()), median(theirs.values())
+        shown = figure.text(our_median), figure.text(their_median)
+        return Claim(text, *shown, Spread(ratios), limit)
 
     return make
-
-
-def _ratios(results: Results, figure: Figure, ours: _Side, other: _Side) -> list[float]:
-    mine = by_round(results, figure, ours.peer, ours.load)
-    theirs = by_round(results, figure, other.peer, other.load)
-    return [mine[number] / theirs[number] for number in mine if theirs.get(number)]
 
 
 def faults(results: Results) -> list[str]:

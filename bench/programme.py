@@ -10,7 +10,7 @@ from bench.loads import Load
 from bench.peers import Peer
 
 # Of what isn't held against a limit.
-_FEWER_ROUNDS = 3
+FEWER_ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +37,16 @@ def full() -> list[Trial]:
     """Return all trials: what is held against a limit first, and that often."""
     transports = peers.transports()
     first = transports[0]
-    bridges = [peers.bridge(transport) for transport in transports]
-    receivers = [peers.receiver(transport) for transport in transports]
     pair = [peers.ENVOY, ours()]
-    usual = [peers.ENVOY, *bridges, peers.STREAMING_RESPONSE]
-    others = [*bridges[1:], peers.STREAMING_RESPONSE, peers.EVENT_SOURCE, peers.SSE_STARLETTE]
-    floors = [peers.PLAIN_UVICORN, *receivers]
+    alternatives = [peers.bridge(transport) for transport in transports[1:]]
+    everybody = peers.STREAMING_RESPONSE
+    libraries = [peers.EVENT_SOURCE, peers.SSE_STARLETTE]
+    others = [*alternatives, everybody, *libraries]
+    floors = [peers.PLAIN_UVICORN, *map(peers.receiver, transports)]
     all_cores = [peers.ENVOY_ALL, peers.workers(first, 1), peers.workers(first, 2)]
     least, *growth = loads.GROWTH
     return [
-        Trial(loads.PACED_200, [*pair, peers.bare_bridge(first), peers.STREAMING_RESPONSE]),
+        Trial(loads.PACED_200, [*pair, peers.bare_bridge(first), everybody]),
         Trial(least, pair),
         Trial(loads.PACED_2000, pair),
         Trial(loads.PACED_50, pair),
@@ -54,17 +54,17 @@ def full() -> list[Trial]:
         Trial(loads.FLOOD, pair),
         Trial(loads.IDLE_2000, pair),
         *(
-            Trial(load, trial, _FEWER_ROUNDS)
+            Trial(load, trial, FEWER_ROUNDS)
             for load, trial in (
-                (loads.PACED_200, [*bridges[1:], *others[2:], *floors]),
+                (loads.PACED_200, [*alternatives, *libraries, *floors]),
                 (loads.PACED_2000, others),
-                (loads.PACED_50, others[:2]),
+                (loads.PACED_50, [*alternatives, everybody]),
                 (loads.FLOOD, [*others, *floors]),
                 (loads.SHORT, others),
                 (loads.IDLE_2000, others),
-                (loads.IDLE_10000, [peers.ENVOY, *bridges]),
-                (loads.LARGE, usual),
-                (loads.SLOW, usual),
+                (loads.IDLE_10000, [*pair, *alternatives]),
+                (loads.LARGE, [*pair, *alternatives, everybody]),
+                (loads.SLOW, [*pair, *alternatives, everybody]),
                 *((load, pair) for load in growth),
                 (loads.WORKERS, all_cores),
                 (loads.BALANCE, [peers.workers(first, 2)]),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench import figures, loads
 from bench.children import ROOT
+from bench.programme import FEWER_ROUNDS
 from bench.results import Results
 from bench.tables import (
     claims_table,
@@ -76,8 +77,9 @@ def measured(results: Results) -> str:
     rounds = max((run.round for run in results.runs), default=0) + 1
     return (
         f"`{results.command}`, {results.date}, {where['processor']}, {where['cores']} cores, "
-        f"{where['kernel']}; {taken}. Rounds: {rounds}, in which the peers take turns; 3 of what "
-        "isn't held against a limit. Medians, with the least and the most in brackets. "
+        f"{where['kernel']}; {taken}. Rounds: {rounds}, in which the peers take turns; at most "
+        f"{FEWER_ROUNDS} of what isn't held against a limit. Medians, with the least and the most "
+        "in brackets. "
         f"{disturbed} of {len(results.runs)} runs were disturbed, and kept.\n"
     )
 

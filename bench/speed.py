@@ -78,14 +78,20 @@ async def undisturbed(
         patience: How long to go on.
     """
     for _ in range(patience.tries):
-        before = slowness()
-        for _ in range(patience.waits):
-            if before <= DISTURBED:
-                break
-            await asyncio.sleep(patience.pause)
-            before = slowness()
+        before = await _wait_until_fast(slowness, patience)
         run = await measure()
         run = replace(run, slowness=max(before, slowness()))
         if not run.disturbed:
             break
     return run
+
+
+async def _wait_until_fast(slowness: Callable[[], float], patience: Patience) -> float:
+    """Return how slow the cores are in the end."""
+    found = slowness()
+    for _ in range(patience.waits):
+        if found <= DISTURBED:
+            break
+        await asyncio.sleep(patience.pause)
+        found = slowness()
+    return found
