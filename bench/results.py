@@ -16,7 +16,7 @@ _FLOODS = {FLOOD.name, WORKERS.name}
 STRAINED = 0.85
 
 # Cores that take so many times as long as at best are slowed down by somebody.
-DISTURBED = 1.15
+DISTURBED = 1.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,7 @@ class Run:
         start_up: From the start of its process to the end of its first answer.
         connections: How many connections each of its processes had.
         shared_core: Whether backend and generator ran on the same core.
-        slowness: How many times as long as at best the cores took for the same work, before the
-            run or after it.
+        slowness: How many times as long as at best the cores took for the same work meanwhile.
     """
 
     peer: str

@@ -23,6 +23,7 @@ from bench.measure import Cpu, cpu, memory, processes
 from bench.order import Go
 from bench.peers import Peer, Place, Role
 from bench.results import Run
+from bench.speed import Speedometer
 from bench.wire import WIRES
 
 _START_SECONDS = 30
@@ -74,11 +75,14 @@ class Reference:
 class Bench:
     """Has a backend, and puts loads on peers."""
 
-    def __init__(self, backend: Child, address: str, directory: Path, cores: Cores) -> None:
+    def __init__(
+        self, backend: Child, address: str, directory: Path, cores: Cores, speed: Speedometer
+    ) -> None:
         self._backend = backend
         self._address = address
         self._directory = directory
         self._cores = cores
+        self._speed = speed
 
     async def run(
         self, peer: Peer, load: Load, number: int, meanwhile: Meanwhile | None = None
@@ -104,7 +108,7 @@ class Bench:
             generator = running
             if peer.role is not Role.RECEIVER:
                 generator = await stack.enter_async_context(self._generator())
-            course = _Course(running, self._backend, generator, peer, load)
+            course = _Course(running, self._backend, generator, peer, load, self._speed)
             shared = self._cores.shared
             return await course.run(place, number, start_up, meanwhile, shared=shared)
 
@@ -129,28 +133,39 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench() -> AsyncIterator[Bench]:
-    """Start the backend, and end it afterwards."""
+async def bench(speed: Speedometer) -> AsyncIterator[Bench]:
+    """Start the backend, and end it afterwards.
+
+    Args:
+        speed: Watches the cores during each run.
+    """
     cores = divide_cores()
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         errors = directory / "backend.err"
         async with child(module("backend"), cores=cores.backend, errors=errors) as backend:
             address = (await backend.read(_START_SECONDS))["address"]
-            yield Bench(backend, address, directory, cores)
+            yield Bench(backend, address, directory, cores, speed)
 
 
 class _Course:
     """One run, step by step."""
 
     def __init__(
-        self, running: Child, backend: Child, generator: Child, peer: Peer, load: Load
+        self,
+        running: Child,
+        backend: Child,
+        generator: Child,
+        peer: Peer,
+        load: Load,
+        speed: Speedometer,
     ) -> None:
         self._running = running
         self._backend = backend
         self._generator = generator
         self._peer = peer
         self._load = load
+        self._speed = speed
         self._pids = processes(running.pid)
 
     async def run(
@@ -175,7 +190,7 @@ class _Course:
         first = self._read()
         if meanwhile is not None:
             await meanwhile(self._running.pid)
-        await _sleep_until(go.end)
+        slowness = await self._speed.watch(go.end)
         last = self._read()
         memory_open = memory(self._pids)
         connections = self._connections(place.port) if load.kind is Kind.IDLE else []
@@ -210,6 +225,7 @@ class _Course:
             start_up=start_up,
             connections=connections,
             shared_core=shared,
+            slowness=slowness,
         )
 
     def _generator_cpu(self, first: Reference, last: Reference) -> float:

@@ -9,16 +9,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from statistics import mean
 
 from bench.measure import on_cores
 from bench.results import DISTURBED, Run
 
-_STEPS = 50_000
-_REPEATS = 3
+# A reading takes half a millisecond of each core, so that it can be taken during a run.
+_STEPS = 4000
+_REPEATS = 5
+_PAUSE_SECONDS = 0.25
 
 
-class Cores:
+class Speedometer:
     """Cores, whose speed is compared with the best that any of them has shown.
 
     Args:
@@ -37,6 +40,14 @@ class Cores:
                 took.append(min(_work() for _ in range(_REPEATS)))
         self._best = min(self._best, *took)
         return max(took) / self._best
+
+    async def watch(self, until: int) -> float:
+        """Return the mean slowness up to a moment, in nanoseconds of CLOCK_MONOTONIC."""
+        readings = [self.slowness()]
+        while (left := (until - time.monotonic_ns()) / 1e9) > 0:
+            await asyncio.sleep(min(left, _PAUSE_SECONDS))
+            readings.append(self.slowness())
+        return mean(readings)
 
 
 def _work() -> int:
@@ -60,38 +71,34 @@ class Patience:
 
     waits: int
     tries: int
-    pause: float = 1
+    pause: float = 0.5
 
 
-MUCH = Patience(waits=60, tries=4)
+MUCH = Patience(waits=40, tries=4)
 NONE = Patience(waits=0, tries=1)
 
 
 async def undisturbed(
     measure: Callable[[], Awaitable[Run]], slowness: Callable[[], float], patience: Patience
 ) -> Run:
-    """Return a run before and after which the cores were fast; the last one if there is none.
+    """Return a run in which the cores were fast; the one with the fastest if there is none.
 
     Args:
         measure: Measures once.
         slowness: Says how slow the cores are.
         patience: How long to go on.
     """
+    runs: list[Run] = []
     for _ in range(patience.tries):
-        before = await _wait_until_fast(slowness, patience)
-        run = await measure()
-        run = replace(run, slowness=max(before, slowness()))
-        if not run.disturbed:
+        await _wait_until_fast(slowness, patience)
+        runs.append(await measure())
+        if not runs[-1].disturbed:
             break
-    return run
+    return min(runs, key=lambda run: run.slowness)
 
 
-async def _wait_until_fast(slowness: Callable[[], float], patience: Patience) -> float:
-    """Return how slow the cores are in the end."""
-    found = slowness()
+async def _wait_until_fast(slowness: Callable[[], float], patience: Patience) -> None:
     for _ in range(patience.waits):
-        if found <= DISTURBED:
+        if slowness() <= DISTURBED:
             break
         await asyncio.sleep(patience.pause)
-        found = slowness()
-    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ from bench import programme
 from bench.loads import FLOOD, IDLE_2000, PACED_200, SHORT, SLOW, Load
 from bench.peers import Peer, Place, Role, bridge, transports
 from bench.run import Bench, bench
+from bench.speed import Speedometer
 from tests.bench.lossy import LOSSES
 
 PACED = replace(PACED_200, streams=4, rate=20, warm_up=0.1, seconds=0.5)
@@ -26,7 +28,7 @@ ON_ONE_CORE = [peer for peer in programme.every_peer().values() if not peer.all_
 
 @pytest.fixture(scope="module")
 async def running() -> AsyncIterator[Bench]:
-    async with bench() as found:
+    async with bench(Speedometer(os.sched_getaffinity(0))) as found:
         yield found
 
 
