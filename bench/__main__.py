@@ -73,7 +73,7 @@ async def _measure(given: argparse.Namespace) -> Results:
     async with bench(speed) as running:
         for at, (number, load, peer) in enumerate(steps, 1):
             measure = partial(running.run, peer, load, number)
-            run = await undisturbed(measure, speed.slowness, patience)
+            run = await undisturbed(measure, speed.slow, patience)
             runs.append(run)
             print(f"{at}/{len(steps)} {_line(results, run, load, peer)}", flush=True)
         profiles = [] if given.quick or given.no_profile else await _profile(running, results)
@@ -96,7 +96,7 @@ def _line(results: Results, run: Run, load: Load, peer: Peer) -> str:
     )
     wrong = "".join(f"; !! {complaint}" for complaint in run.complaints)
     if run.disturbed:
-        wrong += f"; disturbed: the cores were {run.slowness:.2f} times as slow as at best"
+        wrong += f"; disturbed for {run.slow_part:.0%} of the time"
     return f"{load.name}, {peer.name}: {'; '.join(found)}{wrong}"
 
 

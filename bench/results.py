@@ -15,8 +15,8 @@ _FLOODS = {FLOOD.name, WORKERS.name}
 # Above this part of a core the backend or the load generator may be what limits a figure.
 STRAINED = 0.85
 
-# Cores that take so many times as long as at best are slowed down by somebody.
-DISTURBED = 1.2
+# What is slowed down by somebody else for this part of the time can be told from what isn't.
+DISTURBED = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Run:
         start_up: From the start of its process to the end of its first answer.
         connections: How many connections each of its processes had.
         shared_core: Whether backend and generator ran on the same core.
-        slowness: How many times as long as at best the cores took for the same work meanwhile.
+        slow_part: The part of the time in which a core was slowed down by somebody else.
     """
 
     peer: str
@@ -79,7 +79,7 @@ class Run:
     start_up: float
     connections: list[int]
     shared_core: bool
-    slowness: float = 1
+    slow_part: float = 0
 
     @property
     def complaints(self) -> list[str]:
@@ -93,8 +93,8 @@ class Run:
 
     @property
     def disturbed(self) -> bool:
-        """Whether somebody else may have slowed the machine down."""
-        return self.slowness > DISTURBED
+        """Whether somebody else has slowed the machine down for long."""
+        return self.slow_part > DISTURBED
 
     @property
     def strained(self) -> bool:

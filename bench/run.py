@@ -190,7 +190,7 @@ class _Course:
         first = self._read()
         if meanwhile is not None:
             await meanwhile(self._running.pid)
-        slowness = await self._speed.watch(go.end)
+        slow_part = await self._speed.watch(go.end)
         last = self._read()
         memory_open = memory(self._pids)
         connections = self._connections(place.port) if load.kind is Kind.IDLE else []
@@ -225,7 +225,7 @@ class _Course:
             start_up=start_up,
             connections=connections,
             shared_core=shared,
-            slowness=slowness,
+            slow_part=slow_part,
         )
 
     def _generator_cpu(self, first: Reference, last: Reference) -> float:
