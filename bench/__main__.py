@@ -25,7 +25,7 @@ from bench.report import DATA, DOCUMENT, REPORT, document, machine, markdown, to
 from bench.report import PLOTS as PLOTS_DIRECTORY
 from bench.results import Profile, Results, Run
 from bench.run import Bench, bench
-from bench.speed import MUCH, NONE, Speedometer, undisturbed
+from bench.speed import Speedometer, undisturbed
 
 
 def main() -> None:
@@ -69,13 +69,13 @@ async def _measure(given: argparse.Namespace) -> Results:
     steps = list(programme.course(trials, rounds, given.only))
     runs: list[Run] = []
     results = Results(today(), _command(), machine(), versions(), runs)
-    speed, patience = Speedometer(os.sched_getaffinity(0)), NONE if given.quick else MUCH
+    speed = Speedometer(os.sched_getaffinity(0))
     async with bench(speed) as running:
-        for at, (number, load, peer) in enumerate(steps, 1):
-            measure = partial(running.run, peer, load, number)
-            run = await undisturbed(measure, speed.slow, patience)
+        for at, (number, trial, peer) in enumerate(steps, 1):
+            measure = partial(running.run, peer, trial.load, number)
+            run = await undisturbed(measure, speed.slow, trial.patience)
             runs.append(run)
-            print(f"{at}/{len(steps)} {_line(results, run, load, peer)}", flush=True)
+            print(f"{at}/{len(steps)} {_line(results, run, trial.load, peer)}", flush=True)
         profiles = [] if given.quick or given.no_profile else await _profile(running, results)
     return replace(results, profiles=profiles)
 

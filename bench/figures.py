@@ -87,7 +87,6 @@ def _imbalance(run: Run, load: Load) -> float | None:
 
 CPU_PER_MESSAGE = Figure("CPU a message, µs", _per_message)
 CPU_PER_STREAM = Figure("CPU a stream, µs", _per_stream, 0)
-SYSTEM = Figure("of it in the kernel, %", lambda run, _: run.system * 100, 0)
 CORE = Figure("of its core, %", lambda run, _: run.cpu / run.seconds * 100, 0)
 WAITED = Figure("waited for it, %", lambda run, _: run.waited / run.seconds * 100, 0)
 THROUGHPUT = Figure("messages a second", lambda run, _: run.messages / run.seconds, 0)
@@ -111,7 +110,6 @@ LATE = Figure("backend late p99, ms", lambda run, _: run.late_p99 / 1e6, 2)
 FIGURES = {
     Kind.PACED: (
         CPU_PER_MESSAGE,
-        SYSTEM,
         DELAY_P50,
         DELAY_P99,
         DELAY_MAX,
@@ -120,7 +118,7 @@ FIGURES = {
         OTHERS,
         LATE,
     ),
-    Kind.FLOOD: (THROUGHPUT, CPU_PER_MESSAGE, SYSTEM, CORE, WAITED, OTHERS, START_UP),
+    Kind.FLOOD: (THROUGHPUT, CPU_PER_MESSAGE, CORE, WAITED, OTHERS, START_UP),
     Kind.SHORT: (CPU_PER_STREAM, FIRST_P50, FIRST_P99, CORE, WAITED, OTHERS),
     Kind.IDLE: (MEMORY, OPEN, OPENING),
     Kind.SLOW: (MEMORY, DELAY_P50, DELAY_P99, DELAY_MAX, CORE, WAITED, OTHERS),

@@ -23,13 +23,11 @@ class Cpu:
     Attributes:
         at: When this was read, in nanoseconds of CLOCK_MONOTONIC.
         total: All of it, in nanoseconds.
-        system: What of it the kernel took, as a part of 1.
         waited: How long their threads waited for a core that others had, in nanoseconds.
     """
 
     at: int
     total: int
-    system: float
     waited: int
 
 
@@ -41,15 +39,10 @@ def processes(pid: int) -> list[int]:
 def cpu(pids: Iterable[int]) -> Cpu:
     """Read the processor's time of processes."""
     total = waited = 0
-    user = system = 0.0
     for pid in pids:
         total += time.clock_gettime_ns((~pid << 3) | _CPUCLOCK_SCHED)
-        times = psutil.Process(pid).cpu_times()
-        user += times.user
-        system += times.system
         waited += _waited(pid)
-    part = system / (user + system) if system else 0.0
-    return Cpu(time.monotonic_ns(), total, part, waited)
+    return Cpu(time.monotonic_ns(), total, waited)
 
 
 def _waited(pid: int) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from bench import loads, peers
 from bench.loads import Load
 from bench.peers import Peer
+from bench.speed import MUCH, NONE, Patience
 
 # Of what isn't held against a limit.
 FEWER_ROUNDS = 3
@@ -21,11 +22,13 @@ class Trial:
         load: The load.
         peers: The peers.
         rounds: The most rounds.
+        patience: How much is done for runs that nobody disturbs.
     """
 
     load: Load
     peers: Sequence[Peer]
     rounds: int = 1000
+    patience: Patience = MUCH
 
 
 def ours() -> Peer:
@@ -34,7 +37,7 @@ def ours() -> Peer:
 
 
 def full() -> list[Trial]:
-    """Return all trials: what is held against a limit first, and that often."""
+    """Return all trials: what is held against a limit first, with the most rounds and patience."""
     transports = peers.transports()
     first = transports[0]
     pair = [peers.ENVOY, ours()]
@@ -54,7 +57,7 @@ def full() -> list[Trial]:
         Trial(loads.FLOOD, pair),
         Trial(loads.IDLE_2000, pair),
         *(
-            Trial(load, trial, FEWER_ROUNDS)
+            Trial(load, trial, FEWER_ROUNDS, NONE)
             for load, trial in (
                 (loads.PACED_200, [*alternatives, *libraries, *floors]),
                 (loads.PACED_2000, others),
@@ -77,7 +80,7 @@ def quick() -> list[Trial]:
     """Return what takes two minutes."""
     usual = [peers.ENVOY, *map(peers.bridge, peers.transports()), peers.STREAMING_RESPONSE]
     chosen = (loads.PACED_200, loads.FLOOD, loads.SHORT, loads.IDLE_2000)
-    return [Trial(replace(load, seconds=2), usual) for load in chosen]
+    return [Trial(replace(load, seconds=2), usual, patience=NONE) for load in chosen]
 
 
 def every_peer() -> dict[str, Peer]:
@@ -92,7 +95,7 @@ def every_load() -> dict[str, Load]:
 
 def course(
     trials: Sequence[Trial], rounds: int, only: str = ""
-) -> Iterator[tuple[int, Load, Peer]]:
+) -> Iterator[tuple[int, Trial, Peer]]:
     """Yield what to run: round after round, and in each of them load after load.
 
     The peers take turns in being the first.
@@ -109,4 +112,4 @@ def course(
             turn = number % len(trial.peers)
             for peer in (*trial.peers[turn:], *trial.peers[:turn]):
                 if only in f"{peer.name}/{trial.load.name}":
-                    yield number, trial.load, peer
+                    yield number, trial, peer

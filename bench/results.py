@@ -36,7 +36,6 @@ class Run:
         unfinished: How many had not ended half a minute after they should.
         faults: What was wrong with streams, and how often.
         cpu: The processor's time that the peer took.
-        system: What part of it the kernel took.
         waited: How long its threads waited for a core that others had.
         backend_cpu: The backend's processor's time.
         generator_cpu: The load generator's.
@@ -66,7 +65,6 @@ class Run:
     unfinished: int
     faults: dict[str, int]
     cpu: float
-    system: float
     waited: float
     backend_cpu: float
     generator_cpu: float

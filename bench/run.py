@@ -212,7 +212,6 @@ class _Course:
             unfinished=seen["unfinished"],
             faults=faults,
             cpu=(last.peer.total - first.peer.total) / 1e9,
-            system=last.peer.system,
             waited=(last.peer.waited - first.peer.waited) / 1e9,
             backend_cpu=(last.backend.total - first.backend.total) / 1e9,
             generator_cpu=self._generator_cpu(first, last),

@@ -84,7 +84,7 @@ class Patience:
     pause: float = 0.5
 
 
-MUCH = Patience(waits=20, tries=3)
+MUCH = Patience(waits=10, tries=3)
 NONE = Patience(waits=0, tries=1)
 
 

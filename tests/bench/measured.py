@@ -22,7 +22,6 @@ def run(peer: str, load: loads.Load, number: int = 0, **changes: object) -> Run:
         "unfinished": 0,
         "faults": {},
         "cpu": 0.6,
-        "system": 0.3,
         "waited": 0.1,
         "backend_cpu": 0.5,
         "generator_cpu": 0.5,
