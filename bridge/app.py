@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -65,13 +64,9 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_backends(chosen) as backends:
             app.state.bridge = BridgeState(chosen, backends, streams, on_stream_end)
-            clock = asyncio.create_task(streams.keep_time())
             try:
                 yield
             finally:
-                clock.cancel()
-                with suppress(asyncio.CancelledError):
-                    await clock
                 streams.cut_all()
 
     app = FastAPIOffline(

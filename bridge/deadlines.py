@@ -54,6 +54,21 @@ class Deadlines:
             return _exceeded(f"No message came for {self.between_messages:g} s.")
         return None
 
+    def next_check(self, now: float, started: float, last_message: float | None) -> float:
+        """Return when ``passed`` is to be asked again, at the latest, so that it is never late.
+
+        Args:
+            now: See ``passed``, which has found nothing.
+            started: See ``passed``.
+            last_message: See ``passed``.
+        """
+        if last_message is None:
+            # The first message may come at once, and be the last.
+            due = min(started + self.first_message, now + self.between_messages)
+        else:
+            due = last_message + self.between_messages
+        return min(due, started + self.total)
+
     def total_passed(self) -> RpcError:
         """Return the error of a stream that took longer than its total."""
         return _exceeded(f"The answer took longer than {self.total:g} s.")

@@ -147,7 +147,7 @@ class Settings(BaseSettings):
     heartbeat: float = Field(
         15,
         ge=0,
-        description="Seconds of silence after which a stream sends a heartbeat; 0: never.",
+        description="Seconds of silence, or a tenth less, before a heartbeat; 0: never.",
     )
     max_body_bytes: int = Field(
         1 << 20, ge=1, description="The most bytes of a request's body; more are 413."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -37,6 +38,12 @@ class OpenCall(Protocol):
         """Start it, with ``deadline`` seconds."""
         ...
 
+
+# Timers may be a millisecond early, and then there is nothing yet to be seen.
+_SHORTEST_PAUSE_SECONDS = 1e-3
+
+# A heartbeat may come after this part of the silence that the settings allow.
+_EARLIEST_HEARTBEAT = 0.9
 
 _PREFERENCE_APPLIED = {"preference-applied": "status"}
 
@@ -75,33 +82,43 @@ class CallResponse(Response, ABC):
         self._tries_left = state.settings.retries
         self._unseen_tries_left = UNSEEN_TRIES
         self._delivering = False
-        self._seen_messages = 0
-        self._last_message: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the RPC and answer the request."""
         self._scope, self._receive, self._send = scope, receive, send
         watcher = asyncio.create_task(self._watch(receive))
         self._state.streams.add(self)
+        self._keep_time()
         try:
             await self._run()
         finally:
             self._state.streams.discard(self)
+            self._stop_timer()
             watcher.cancel()
             with suppress(asyncio.CancelledError):
                 await watcher
 
-    def tick(self, now: float) -> None:
-        """End the stream if one of its limits has passed at ``now``."""
-        # The time of a message is seen here, a tick late at most, and not taken for each: that
-        # would be work on the way of every message. While the client's socket is full, it's not
-        # the backend that is late.
-        if self._account.messages != self._seen_messages or self._delivering:
-            self._seen_messages = self._account.messages
-            self._last_message = now
-        error = self._deadlines.passed(now, self._account.started, self._last_message)
+    def _keep_time(self) -> None:
+        now = time.monotonic()
+        due = self.check(now)
+        if self._ending.open:
+            pause = max(due - now, _SHORTEST_PAUSE_SECONDS)
+            self._timer = asyncio.get_running_loop().call_later(pause, self._keep_time)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def check(self, now: float) -> float:
+        """End the stream if one of its limits has passed at ``now``; return when to check again."""
+        # While the client's socket is full, it's not the backend that is late.
+        last_message = now if self._delivering else self._account.last_message
+        started = self._account.started
+        error = self._deadlines.passed(now, started, last_message)
         if error is not None:
             self._decide(Verdict(Outcome.FAILED, error))
+        return self._deadlines.next_check(now, started, last_message)
 
     def cut(self) -> None:
         """End the stream now, since the bridge shuts down."""
@@ -262,6 +279,9 @@ class StreamResponse(CallResponse):
         super().__init__(state, open_call, dialect, account, deadlines)
         self._prefer_status = prefer_status
         self._started = False
+        # Streams that fell silent together are not to beat together, and hold up all others.
+        spread = random.uniform(_EARLIEST_HEARTBEAT, 1)  # noqa: S311
+        self._heartbeat = state.settings.heartbeat * spread
         self._last_beat = account.started
         self._beat: asyncio.Task[None] | None = None
         self._direct_send: DirectSend | None = None
@@ -274,14 +294,17 @@ class StreamResponse(CallResponse):
             if self._beat is not None:
                 self._beat.cancel()
 
-    def tick(self, now: float) -> None:
-        """See whether a limit has passed, or a heartbeat is due, at ``now``."""
-        super().tick(now)
-        every = self._state.settings.heartbeat
-        last_frame = max(self._last_message or 0, self._last_beat)
-        if every and self._started and now - last_frame >= every:
-            self._last_beat = now
-            self._beat = asyncio.create_task(self._send_heartbeat())
+    def check(self, now: float) -> float:
+        """See whether a limit has passed, or a heartbeat is due; return when to check again."""
+        due = super().check(now)
+        if not self._heartbeat:
+            return due
+        last_frame = max(self._account.last_message or 0, self._last_beat)
+        if now - last_frame >= self._heartbeat:
+            self._last_beat = last_frame = now
+            if self._started:
+                self._beat = asyncio.create_task(self._send_heartbeat())
+        return min(due, last_frame + self._heartbeat)
 
     async def _send_heartbeat(self) -> None:
         # `send` writes a frame whole before it waits for anything: this one can't fall inside

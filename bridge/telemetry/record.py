@@ -83,13 +83,17 @@ class StreamAccount:
     usage: Usage | None = None
     retries: int = 0
     started: float = field(default_factory=time.monotonic)
+    last_message: float | None = None
     _first_message: float | None = None
     _texts: list[str] = field(default_factory=list)
 
     def add(self, messages: Sequence[StreamCompletionResponse]) -> None:
         """Count messages that have been handed to the client."""
-        if not self.messages and messages:
-            self._first_message = time.monotonic()
+        if not messages:
+            return
+        self.last_message = time.monotonic()
+        if not self.messages:
+            self._first_message = self.last_message
             self.model = messages[0].model or self.model
         self.messages += len(messages)
         for message in messages:

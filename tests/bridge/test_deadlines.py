@@ -1,7 +1,12 @@
+from itertools import accumulate
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridge.deadlines import Deadlines, InvalidTimeoutError, requested_total
 from bridge.status import Status
+from bridge.upstream import RpcError
 
 LIMITS = Deadlines(total=100, first_message=10, between_messages=5)
 
@@ -24,6 +29,26 @@ def test_the_limit_that_has_passed_is_named(
     error = LIMITS.passed(now, 0, last_message)
     assert (error and error.message) == message
     assert error is None or error.status is Status.DEADLINE_EXCEEDED
+
+
+@given(gaps=st.lists(st.integers(0, 8)), first=st.integers(1, 12), between=st.integers(1, 12))
+def test_who_checks_when_it_is_time_sees_a_limit_pass_at_once(
+    gaps: list[int], first: int, between: int
+) -> None:
+    limits = Deadlines(total=30, first_message=first, between_messages=between)
+    messages = [*accumulate(gaps)]
+
+    def passed(now: float) -> RpcError | None:
+        return limits.passed(now, 0, last_before(now))
+
+    def last_before(now: float) -> float | None:
+        return max((at for at in messages if at <= now), default=None)
+
+    checks = [0.0]
+    while not passed(checks[-1]):
+        checks.append(limits.next_check(checks[-1], 0, last_before(checks[-1])))
+    assert checks == sorted(set(checks))
+    assert checks[-1] == next(now for now in range(31) if passed(now))
 
 
 def test_a_client_can_shorten_the_total_and_never_lengthen_it() -> None:

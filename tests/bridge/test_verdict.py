@@ -1,6 +1,8 @@
 """Whatever happens in whatever order, a stream ends once, and nothing comes after."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from itertools import permutations
 from typing import Any, cast
@@ -143,12 +145,12 @@ class Run:
                 self.incoming.put_nowait({"type": "http.disconnect"})
                 self.writable.set()
             case "deadline":
-                self.stream.tick(self.account.started + DEADLINES.total)
+                self.stream.check(self.account.started + DEADLINES.total)
             case "shutdown":
                 self.stream.cut()
             case "heartbeat":
                 self.now += HEARTBEAT
-                self.stream.tick(self.now)
+                self.stream.check(self.now)
             case "blocked":
                 self.writable.clear()
 
@@ -193,6 +195,23 @@ async def test_a_heartbeat_that_can_t_be_written_is_not_left_behind() -> None:
     await serving
     await settle()
     assert beat.cancelled()
+
+
+async def test_streams_that_fell_silent_together_do_not_beat_together() -> None:
+    streams = [Run() for _ in range(100)]
+    waits = {run.stream.check(run.now) - run.now for run in streams}
+    assert len(waits) > 90
+    assert 0.9 * HEARTBEAT <= min(waits) < 0.92 * HEARTBEAT
+    assert 0.98 * HEARTBEAT < max(waits) <= HEARTBEAT
+
+
+async def test_nothing_is_left_of_a_stream_that_has_ended() -> None:
+    run = Run()
+    await run.through(("message", "end"))
+    stream = weakref.ref(run.stream)
+    del run
+    gc.collect()
+    assert stream() is None
 
 
 async def settle() -> None:
