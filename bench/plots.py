@@ -107,11 +107,11 @@ def _growth(results: Results) -> Sheet:
             if points:
                 one.plot(*zip(*points, strict=True), label=peer.title, marker="o", color=colour)
         one.set_xscale("log")
+        one.margins(y=0.1)
         one.set_ylim(bottom=0)
         one.set_xlabel("streams")
         one.set_title(
-            f"{figure.title[0].upper()}{figure.title[1:]}\n"
-            f"{loads.GROWTH_MESSAGES:,} messages a second in all",
+            f"{figure.title}\n{loads.GROWTH_MESSAGES:,} messages a second in all",
             fontsize=10,
             loc="left",
         )
