@@ -170,6 +170,10 @@ class Channel(Protocol):
         """
         ...
 
+    def reconnect(self) -> None:
+        """Let the next RPC connect at once, with no pause after an attempt that has failed."""
+        ...
+
     async def close(self) -> None:
         """Cancel what is open and close the connection."""
         ...

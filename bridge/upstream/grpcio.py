@@ -6,7 +6,9 @@ import asyncio
 import logging
 import os
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import Generic
 
 from google.protobuf.message import DecodeError, Message
@@ -89,11 +91,11 @@ def connect(
     """Return a channel to ``endpoint``, which connects with its first RPC."""
     arguments = _arguments(endpoint, options)
     if tls is None:
-        channel = aio.insecure_channel(endpoint.target, options=arguments)
+        make = partial(aio.insecure_channel, endpoint.target, options=arguments)
     else:
         credentials = grpc.ssl_channel_credentials(tls.ca, tls.key, tls.certificate)
-        channel = aio.secure_channel(endpoint.target, credentials, options=arguments)
-    return GrpcioChannel(channel, endpoint.target, observer)
+        make = partial(aio.secure_channel, endpoint.target, credentials, options=arguments)
+    return GrpcioChannel(make, endpoint.target, observer)
 
 
 def _arguments(endpoint: Endpoint, options: ChannelOptions) -> list[tuple[str, str | int]]:
@@ -119,12 +121,22 @@ def _arguments(endpoint: Endpoint, options: ChannelOptions) -> list[tuple[str, s
 
 
 class GrpcioChannel:
-    """A ``grpc.aio.Channel`` as a ``Channel``."""
+    """A ``grpc.aio.Channel`` as a ``Channel``.
 
-    def __init__(self, channel: aio.Channel, target: str, observer: CallObserver) -> None:
-        self._channel = channel
+    The core's pause after an attempt to connect can't be cut short. So ``reconnect`` leaves the
+    core's channel for a new one, and closes it when the calls that are still on it have ended.
+    """
+
+    def __init__(
+        self, make: Callable[[], aio.Channel], target: str, observer: CallObserver
+    ) -> None:
+        self._make = make
+        self._channel = make()
         self._target = target
         self._observer = observer
+        self._open_calls: Counter[aio.Channel] = Counter()
+        self._closing: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     def stream(
         self,
@@ -135,11 +147,12 @@ class GrpcioChannel:
         deadline: float | None,
     ) -> Call[Response]:
         """Start a server-streaming RPC that has ``deadline`` seconds."""
+        channel = self._channel
         start: aio.UnaryStreamMultiCallable[Request, bytes]
-        start = self._channel.unary_stream(method.path, _serialize)
+        start = channel.unary_stream(method.path, _serialize)
         call = start(request, metadata=tuple(metadata), timeout=deadline)
-        self._observer.call_began()
-        call.add_done_callback(lambda _: self._observer.call_ended())
+        self._call_began(channel)
+        call.add_done_callback(lambda _: self._call_ended(channel))
         return GrpcioCall(call, method.parse, self._target, self._observer)
 
     async def unary(
@@ -151,9 +164,10 @@ class GrpcioChannel:
         deadline: float,
     ) -> Response:
         """Run a unary RPC that has ``deadline`` seconds."""
+        channel = self._channel
         run: aio.UnaryUnaryMultiCallable[Request, bytes]
-        run = self._channel.unary_unary(method.path, _serialize)
-        self._observer.call_began()
+        run = channel.unary_unary(method.path, _serialize)
+        self._call_began(channel)
         try:
             raw = await run(request, metadata=tuple(metadata), timeout=deadline)
             return method.parse(raw)
@@ -162,11 +176,36 @@ class GrpcioChannel:
             self._observer.call_failed(failure)
             raise failure from error
         finally:
-            self._observer.call_ended()
+            self._call_ended(channel)
+
+    def reconnect(self) -> None:
+        """Let the next RPC connect at once, with no pause after an attempt that has failed."""
+        if self._channel.get_state() is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+            left, self._channel = self._channel, self._make()
+            self._close_if_done_with(left)
 
     async def close(self) -> None:
         """Cancel what is open and close the connection."""
-        await self._channel.close()
+        self._closed = True
+        for channel in {self._channel, *self._open_calls}:
+            await channel.close()
+        await asyncio.gather(*self._closing)
+
+    def _call_began(self, channel: aio.Channel) -> None:
+        self._open_calls[channel] += 1
+        self._observer.call_began()
+
+    def _call_ended(self, channel: aio.Channel) -> None:
+        self._open_calls[channel] -= 1
+        self._close_if_done_with(channel)
+        self._observer.call_ended()
+
+    def _close_if_done_with(self, channel: aio.Channel) -> None:
+        if channel is not self._channel and not self._open_calls[channel] and not self._closed:
+            del self._open_calls[channel]
+            closing = asyncio.create_task(channel.close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
 
 class GrpcioCall(Generic[Request, Response]):

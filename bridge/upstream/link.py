@@ -158,6 +158,8 @@ class Link:
             reason = None if obstacle is None else obstacle.reason
             log = _log.info if health is Health.SERVING else _log.warning
             log("backend health", backend=self.endpoint.target, health=health.name, reason=reason)
+        if health is Health.SERVING:
+            self.channel.reconnect()
         self.health, self.obstacle = health, obstacle
         if health is not Health.UNKNOWN:
             self.known.set()

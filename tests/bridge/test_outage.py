@@ -7,7 +7,7 @@ import httpx
 
 from bridge.settings import Settings
 from bridge.verdict import Outcome
-from tests.bridge.stepped import SteppedBackend
+from tests.bridge.stepped import SteppedBackend, serving_stepped
 from tests.conftest import (
     DONE,
     RunningBridge,
@@ -56,6 +56,22 @@ async def test_an_outage_is_told_and_passes_without_a_restart() -> None:
         async with server_process("backend", *arguments, env=env) as backend:
             await backend.address()
             await served(http)
+
+
+async def test_a_backend_that_is_back_serves_as_soon_as_it_is_ready() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    async with (
+        serving_bridge(Settings(backend=address)) as running,
+        http_client(running.url, timeout=20) as http,
+    ):
+        for _ in range(3):
+            await until_ready(http, False)
+            for _ in range(4):
+                assert (await http.post(PATH, json=ask("hello"))).content == AWAY
+            async with serving_stepped(address) as stepped:
+                await until_ready(http, True)
+                await stepped.end()
+                assert (await http.post(PATH, json=ask("hello"))).content == DONE
 
 
 async def test_a_backend_that_is_slow_to_connect_to_is_not_away(stepped: SteppedBackend) -> None:

@@ -103,6 +103,11 @@ class NativeChannel:
             raise RpcError(Status.INTERNAL, cause=f"a unary call got {len(found)} messages")
         return found[0]
 
+    def reconnect(self) -> None:
+        """Let the next RPC connect at once, with no pause after an attempt that has failed."""
+        self._failures = 0
+        self._not_before = float("-inf")
+
     async def close(self) -> None:
         """Cancel what is open and close the connections."""
         if self._connecting is not None:
