@@ -89,8 +89,8 @@ class CallResponse(Response, ABC):
         self._scope, self._receive, self._send = scope, receive, send
         watcher = asyncio.create_task(self._watch(receive))
         self._state.streams.add(self)
-        self._keep_time()
         try:
+            self._keep_time()
             await self._run()
         finally:
             self._state.streams.discard(self)

@@ -32,6 +32,7 @@ class SteppedBackend(grpc.GenericRpcHandler):
         self.metadata: list[tuple[str, str | bytes]] = []
         self.client_name: str | None = None
         self.connections: set[str] = set()
+        self.server: aio.Server
         self._steps: asyncio.Queue[Step] = asyncio.Queue()
         self._began = asyncio.Event()
         self._cancelled = asyncio.Event()
@@ -94,6 +95,10 @@ class SteppedBackend(grpc.GenericRpcHandler):
         async with asyncio.timeout(5):
             await self._began.wait()
 
+    async def leave(self) -> None:
+        """Take no more connections and no more calls, and stop when the open call has ended."""
+        await self.server.stop(30)
+
     async def cancelled(self) -> None:
         """Wait until a call has been cancelled by its client."""
         async with asyncio.timeout(5):
@@ -108,7 +113,7 @@ async def serving_stepped(
 ) -> AsyncIterator[SteppedBackend]:
     """Serve a stepped backend on ``address``, by default on a free port."""
     stepped = SteppedBackend()
-    server = aio.server(options=options)
+    stepped.server = server = aio.server(options=options)
     server.add_generic_rpc_handlers((stepped,))
     if credentials is None:
         port = server.add_insecure_port(address)

@@ -7,6 +7,7 @@ import httpx
 
 from bridge.settings import Settings
 from bridge.verdict import Outcome
+from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend, serving_stepped
 from tests.conftest import (
     DONE,
@@ -72,6 +73,32 @@ async def test_a_backend_that_is_back_serves_as_soon_as_it_is_ready() -> None:
                 await until_ready(http, True)
                 await stepped.end()
                 assert (await http.post(PATH, json=ask("hello"))).content == DONE
+
+
+async def test_a_stream_from_before_an_outage_goes_on_to_its_end() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    async with (
+        serving_bridge(Settings(backend=address)) as running,
+        http_client(running.url, timeout=20) as http,
+        serving_stepped(address) as leaving,
+        http.stream("POST", PATH, json=ask("hello")) as response,
+    ):
+        chunks = response.aiter_raw()
+        await leaving.send(StreamCompletionResponse(text="a"))
+        assert await anext(chunks) == b'data: {"content":"a"}\n\n'
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(leaving.leave())
+            await until_ready(http, False)
+            for _ in range(4):
+                assert (await http.post(PATH, json=ask("hello"))).content == AWAY
+            async with serving_stepped(address) as stepped:
+                await until_ready(http, True)
+                await stepped.end()
+                assert (await http.post(PATH, json=ask("hello"))).content == DONE
+                await leaving.send(StreamCompletionResponse(text="b"))
+                await leaving.end()
+                rest = b"".join([chunk async for chunk in chunks])
+                assert rest == b'data: {"content":"b"}\n\n' + DONE
 
 
 async def test_a_backend_that_is_slow_to_connect_to_is_not_away(stepped: SteppedBackend) -> None:
