@@ -136,7 +136,7 @@ class CallResponse(Response, ABC):
             self.cut()
             raise
         except Exception:
-            _log.exception("a message could not be sent", request_id=self._account.request_id)
+            _log.exception("an error of our own", request_id=self._account.request_id)
             self._decide(Verdict(Outcome.FAILED, RpcError(Status.INTERNAL)))
         else:
             self._decide(Verdict(Outcome.FINISHED))
@@ -172,7 +172,7 @@ class CallResponse(Response, ABC):
 
     async def _pause_before_retry(self, error: RpcError) -> bool:
         """Return True, after the pause that it takes, if the RPC is to be tried again."""
-        if self._account.messages:
+        if self._account.messages or not self._ending.open:
             return False
         pause = pause_before_retry(error, self._account.retries)
         if pause is None or pause >= self._seconds_left() or not self._may_retry(error):
@@ -282,7 +282,7 @@ class StreamResponse(CallResponse):
         # Streams that fell silent together are not to beat together, and hold up all others.
         spread = random.uniform(_EARLIEST_HEARTBEAT, 1)  # noqa: S311
         self._heartbeat = state.settings.heartbeat * spread
-        self._last_beat = account.started
+        self._last_frame = account.started
         self._beat: asyncio.Task[None] | None = None
         self._direct_send: DirectSend | None = None
 
@@ -291,33 +291,35 @@ class StreamResponse(CallResponse):
         try:
             await super().__call__(scope, receive, send)
         finally:
-            if self._beat is not None:
-                self._beat.cancel()
+            self._stop_heartbeat()
 
     def check(self, now: float) -> float:
         """See whether a limit has passed, or a heartbeat is due; return when to check again."""
         due = super().check(now)
         if not self._heartbeat:
             return due
-        last_frame = max(self._account.last_message or 0, self._last_beat)
-        if now - last_frame >= self._heartbeat:
-            self._last_beat = last_frame = now
-            if self._started:
-                self._beat = asyncio.create_task(self._send_heartbeat())
-        return min(due, last_frame + self._heartbeat)
+        if now - self._last_frame >= self._heartbeat:
+            self._last_frame = now
+            self._send_heartbeat()
+        return min(due, self._last_frame + self._heartbeat)
 
-    async def _send_heartbeat(self) -> None:
-        # `send` writes a frame whole before it waits for anything: this one can't fall inside
-        # another, and what has been decided in the meantime is seen here.
-        if self._ending.open and not self._delivering:
-            with suppress(OSError):
-                await self._send(
-                    {
-                        "type": "http.response.body",
-                        "body": self._dialect.heartbeat(),
-                        "more_body": True,
-                    }
-                )
+    def _send_heartbeat(self) -> None:
+        # While the client's socket is full, it has enough to read.
+        if not self._started or not self._ending.open or self._delivering:
+            return
+        frame = self._dialect.heartbeat()
+        if self._direct_send is not None:
+            self._direct_send(frame)
+        elif self._beat is None or self._beat.done():
+            self._beat = asyncio.create_task(self._send_in_turn(frame))
+
+    async def _send_in_turn(self, frame: bytes) -> None:
+        with suppress(OSError):
+            await self._send({"type": "http.response.body", "body": frame, "more_body": True})
+
+    def _stop_heartbeat(self) -> None:
+        if self._beat is not None:
+            self._beat.cancel()
 
     async def _begin(self) -> None:
         if not self._prefer_status:
@@ -346,6 +348,7 @@ class StreamResponse(CallResponse):
             body = b"".join(frames)
             if body:
                 await self._send({"type": "http.response.body", "body": body, "more_body": True})
+                self._last_frame = time.monotonic()
             self._account.add(messages[: len(frames)])
 
     def _relay(self, messages: Sequence[StreamCompletionResponse]) -> bool:
@@ -356,8 +359,10 @@ class StreamResponse(CallResponse):
         except Exception:
             # `_deliver` sends those before it, and the stream ends with the truth.
             return False
-        if body and not self._direct_send(body):
-            return False
+        if body:
+            if not self._direct_send(body):
+                return False
+            self._last_frame = time.monotonic()
         self._account.add(messages)
         return True
 
@@ -373,6 +378,8 @@ class StreamResponse(CallResponse):
             await self._send_json(failure.status.http, failure.as_json(), _PREFERENCE_APPLIED)
 
     async def _send_last(self, frames: bytes) -> None:
+        # One that still waits until the client reads must not come after this.
+        self._stop_heartbeat()
         await self._send({"type": "http.response.body", "body": frames})
 
 

@@ -1,5 +1,6 @@
 """Deadlines and heartbeats, on the wire."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,7 +11,7 @@ from bridge.settings import Settings
 from bridge.verdict import Outcome
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend
-from tests.conftest import DONE, ask, http_client, on_each_transport, serving_bridge
+from tests.conftest import DONE, ask, eventually, http_client, on_each_transport, serving_bridge
 
 pytestmark = on_each_transport
 
@@ -156,6 +157,21 @@ async def test_a_silent_stream_shows_that_it_lives(
         rest = [frame async for frame in frames]
     assert rest[-1] == DONE
     assert set(rest[:-1]) <= {beat}
+
+
+async def test_messages_that_have_no_frame_are_no_sign_of_life(stepped: SteppedBackend) -> None:
+    async with (
+        serving_bridge(Settings(backend=stepped.address, heartbeat=0.2)) as running,
+        http_client(running.url, timeout=20) as http,
+        http.stream("POST", PATH, json=ask("hello")) as response,
+        asyncio.timeout(5),
+    ):
+        beat = asyncio.ensure_future(anext(frames_of(response)))
+        while not beat.done():
+            sent = stepped.written
+            await stepped.send(StreamCompletionResponse())
+            await eventually(lambda: stepped.written > sent)  # noqa: B023
+        assert await beat == EMPTY
 
 
 async def test_without_heartbeats_a_silent_stream_is_silent(stepped: SteppedBackend) -> None:

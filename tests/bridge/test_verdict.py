@@ -126,12 +126,13 @@ class Run:
         return self.call
 
     async def send(self, message: Message) -> None:
+        # As uvicorn does: first it waits until the client reads, then it writes.
+        await self.writable.wait()
         if self.finished_body:
             self.bodies_after_the_last += 1
         self.body += message.get("body", b"")
         if message["type"] == "http.response.body" and not message.get("more_body"):
             self.finished_body = True
-        await self.writable.wait()
 
     def happen(self, event: str) -> None:  # noqa: C901 - one case for each event
         match event:
@@ -182,14 +183,42 @@ async def test_a_client_that_leaves_before_the_rpc_starts_has_it_cancelled() -> 
     assert [record.outcome for record in run.records] == [Outcome.LEFT]
 
 
-async def test_a_heartbeat_that_can_t_be_written_is_not_left_behind() -> None:
+async def test_what_is_decided_while_the_rpc_fails_ends_the_stream_with_no_other_try() -> None:
+    run = Run()
+    serving = asyncio.create_task(run.serve())
+    await settle()
+    soon = (("grpc-retry-pushback-ms", "60000"),)
+    run.call.steps.put_nowait(RpcError(Status.UNAVAILABLE, trailers=soon))
+    run.happen("shutdown")
+    async with asyncio.timeout(5):
+        await serving
+    assert [(record.outcome, record.retries) for record in run.records] == [(Outcome.SHUTDOWN, 0)]
+
+
+async def test_a_heartbeat_that_waits_for_the_client_does_not_follow_the_end() -> None:
+    run = Run()
+    serving = asyncio.create_task(run.serve())
+    await settle()
+    run.happen("blocked")
+    run.happen("heartbeat")
+    await settle()
+    run.happen("end")
+    run.writable.set()
+    await serving
+    await settle()
+    assert run.body == DONE
+    assert run.bodies_after_the_last == 0
+
+
+async def test_one_heartbeat_waits_for_the_client_and_is_not_left_behind() -> None:
     run = Run()
     serving = asyncio.create_task(run.serve())
     await settle()
     tasks = asyncio.all_tasks() - {serving}
     run.happen("blocked")
-    run.happen("heartbeat")
-    await settle()
+    for _ in range(3):
+        run.happen("heartbeat")
+        await settle()
     (beat,) = asyncio.all_tasks() - tasks - {serving}
     run.incoming.put_nowait({"type": "http.disconnect"})
     await serving
