@@ -149,7 +149,7 @@ DEVIATIONS = (
         (GRPC_AIO, GRPC_SYNC),
         further.graceful_shutdown,
         "Its stream finishes, but a call that crosses its GOAWAY may end with CANCELLED or get no "
-        "answer, though the GOAWAY names it as one that is served.",
+        "answer.",
         crossing_calls_are_lost,
     ),
     Deviation(

@@ -50,7 +50,7 @@ async def deadline_in_stream(client: Client) -> None:
 
 
 async def many_streams(client: Client) -> None:
-    """Start 300 streams at once, on a connection that takes 100 or 128 at a time."""
+    """Start 300 streams at once, of which the server takes 100 or 128 on a connection."""
     count = 3 * MAX_CONCURRENT_STREAMS
     sizes = [1000, 10, 100]
     request = streamed(*sizes, interval=0.02)
