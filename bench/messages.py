@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.order import FILLER, LEAST_SIZE, MODEL
+from bench.order import FILLER, LEAST_SIZE, MODEL, PROMPT_TOKENS
 from protos.completion.v1.completion_pb2 import (
     FinishReason,
     StreamCompletionResponse,
@@ -11,7 +11,6 @@ from protos.completion.v1.completion_pb2 import (
 
 _INDEX = b"\x08"
 _TEXT = b"\x12"
-_PROMPT_TOKENS = 7
 
 # One byte for each of these, then two, three, four: the widths of a varint.
 _WIDEST_INDEX = 5
@@ -60,9 +59,9 @@ class Messages:
     def last(self, count: int) -> bytes:
         """Return the message that says how many there were before it."""
         usage = Usage(
-            prompt_tokens=_PROMPT_TOKENS,
+            prompt_tokens=PROMPT_TOKENS,
             completion_tokens=count,
-            total_tokens=_PROMPT_TOKENS + count,
+            total_tokens=PROMPT_TOKENS + count,
         )
         message = StreamCompletionResponse(
             index=count,

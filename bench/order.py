@@ -13,6 +13,7 @@ LEAST_SIZE = 1 + NUMBER_DIGITS + STAMP_DIGITS
 FILLER = b"x"
 
 MODEL = "bench"
+PROMPT_TOKENS = 7
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,17 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from bench.order import FILLER, LEAST_SIZE, NUMBER_DIGITS, STAMP_DIGITS, Order
+from bench.order import (
+    FILLER,
+    LEAST_SIZE,
+    MODEL,
+    NUMBER_DIGITS,
+    PROMPT_TOKENS,
+    STAMP_DIGITS,
+    Order,
+)
 
-_ROLE_PATH: Final = "/completion.v1.CompletionService/StreamCompletion"
+_RPC_PATH: Final = "/completion.v1.CompletionService/StreamCompletion"
 
 # All numbers in a row: what a stream has is compared with a piece of it.
 _KNOWN_NUMBERS = 1 << 18
@@ -20,10 +28,13 @@ _NUMBERS = b"".join(b"%07d" % number for number in range(_KNOWN_NUMBERS))
 class Wire:
     """The bytes of one peer's streams, as regular expressions.
 
+    A group ``index`` in ``before`` has to be the number of the message. The groups ``messages`` and
+    ``tokens`` of ``ending`` have to be how many there were, and that with the prompt's tokens.
+
     Attributes:
         before: What stands before a text.
         after: What stands after it.
-        closing: What follows the last text.
+        ending: What stands after the last text.
         heartbeat: What a silent stream may have between its frames.
         blank: The blank line that ends each frame.
         path: Where to post a request.
@@ -32,7 +43,7 @@ class Wire:
 
     before: bytes
     after: bytes
-    closing: bytes
+    ending: bytes
     heartbeat: bytes = rb": ping[^\n]*\n\n"
     blank: bytes = b"\n\n"
     path: str = "/v1/chat/completions"
@@ -54,30 +65,35 @@ class Wire:
 
 _COMPACT = rb'data: \{"content":"'
 _SPACED = rb'data: \{"content": "'
-_USAGE = rb'\{"prompt_tokens":7,"completion_tokens":\d+,"total_tokens":\d+\}'
+_AFTER = rb'"\}\n\n'
 _DONE = rb"data: \[DONE\]\n\n"
+_COUNTS = (rb"%d" % PROMPT_TOKENS, rb"(?P<messages>\d+)", rb"(?P<tokens>\d+)")
 
 BRIDGE = Wire(
     before=_COMPACT,
-    after=rb'"\}\n\n',
-    closing=rb'data: \{"content":"","finish_reason":"stop","usage":' + _USAGE + rb"\}\n\n" + _DONE,
+    after=_AFTER,
+    ending=_AFTER
+    + rb'data: \{"content":"","finish_reason":"stop","usage":'
+    + rb'\{"prompt_tokens":%b,"completion_tokens":%b,"total_tokens":%b\}\}\n\n' % _COUNTS
+    + _DONE,
     heartbeat=rb'data: \{"content":""\}\n\n',
 )
-COMPACT = Wire(before=_COMPACT, after=rb'"\}\n\n', closing=_DONE)
-SPACED = Wire(before=_SPACED, after=rb'"\}\n\n', closing=_DONE)
+COMPACT = Wire(before=_COMPACT, after=_AFTER, ending=_AFTER + _DONE)
+SPACED = Wire(before=_SPACED, after=_AFTER, ending=_AFTER + _DONE)
 SSE_STARLETTE = Wire(
     before=_SPACED,
     after=rb'"\}\r\n\r\n',
-    closing=rb"data: \[DONE\]\r\n\r\n",
+    ending=rb'"\}\r\n\r\ndata: \[DONE\]\r\n\r\n',
     heartbeat=rb": ping[^\n]*\r\n\r\n",
     blank=b"\r\n\r\n",
 )
+# The first message has no index, since that is 0, and the name of the model; no other has one.
 ENVOY = Wire(
-    before=rb'data: \{(?:"index":"\d+",)?"text":"',
-    after=rb'"(?:,"model":"bench")?(?:,"finishReason":"FINISH_REASON_STOP","usage":\{[^\n]*\})?'
-    rb"\}\n\n",
-    closing=b"",
-    path=_ROLE_PATH,
+    before=rb'data: \{(?:"index":"(?P<index>[1-9]\d*)",)?"text":"',
+    after=rb'"(?(index)|,"model":"%b")\}\n\n' % MODEL.encode(),
+    ending=rb'","finishReason":"FINISH_REASON_STOP","usage":'
+    + rb'\{"promptTokens":"%b","completionTokens":"%b","totalTokens":"%b"\}\}\n\n' % _COUNTS,
+    path=_RPC_PATH,
     role="ROLE_USER",
 )
 
@@ -95,10 +111,21 @@ class Grammar:
 
     def __init__(self, wire: Wire, size: int) -> None:
         filler = FILLER + b"{%d}" % (size - LEAST_SIZE)
-        text = b"#(\\d{%d})(\\d{%d})" % (NUMBER_DIGITS, STAMP_DIGITS) + filler
-        self.frame = re.compile(wire.before + text + wire.after)
-        last = b"=(\\d{%d})" % NUMBER_DIGITS
-        self.ending = re.compile(wire.before + last + wire.after + wire.closing)
+        stamp = b"(?P<stamp>\\d{%d})" % STAMP_DIGITS
+        before, number = wire.before, b"(?P<number>\\d{%d})" % NUMBER_DIGITS
+        if b"(?P<index>" in before:
+            # The digits that follow are the index, behind as many zeros as it takes.
+            number = (
+                b"(?(index)(?=0*(?P=index)\\d{%d}\\D)|(?=0{%d}))"
+                % (
+                    STAMP_DIGITS,
+                    NUMBER_DIGITS,
+                )
+                + number
+            )
+        self.frame = re.compile(before + b"#" + number + stamp + filler + wire.after)
+        last = b"=(?P<number>\\d{%d})" % NUMBER_DIGITS
+        self.ending = re.compile(before + last + wire.ending)
         self.heartbeats = re.compile(b"(?:" + wire.heartbeat + b")*")
         self.blank = wire.blank
 
@@ -124,12 +151,15 @@ class Reading:
         rest = self._rest = self._rest + body
         if grammar.blank not in rest:
             return []
-        # Between the frames, one after the other: the number and the stamp of each.
+        # The groups of each frame, and what stands between two.
         parts = grammar.frame.split(rest)
         if len(parts) == 1:
             return []
         self._rest = parts[-1]
-        between, numbers, stamps = parts[:-1:3], parts[1::3], parts[2::3]
+        groups = grammar.frame.groupindex
+        each = len(groups) + 1
+        between = parts[:-1:each]
+        numbers, stamps = parts[groups["number"] :: each], parts[groups["stamp"] :: each]
         if any(between) and not all(map(grammar.heartbeats.fullmatch, between)):
             self._complain("bytes that belong to no message")
         count = len(numbers)
@@ -143,7 +173,10 @@ class Reading:
         ending = self.grammar.ending.fullmatch(self._rest)
         if ending is None:
             self._complain("the ending is missing, or has other bytes")
-        elif int(ending[1]) != self.messages:
+            return
+        counts = {name: int(digits) for name, digits in ending.groupdict().items()}
+        tokens = counts.pop("tokens", PROMPT_TOKENS + self.messages) - PROMPT_TOKENS
+        if {tokens, *counts.values()} != {self.messages}:
             self._complain("fewer messages than were sent")
 
     def _complain(self, fault: str) -> None:
