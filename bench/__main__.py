@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import resource
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 from bench import programme
 from bench.claims import faults
@@ -25,19 +23,24 @@ from bench.report import DATA, DOCUMENT, REPORT, document, machine, markdown, to
 from bench.report import PLOTS as PLOTS_DIRECTORY
 from bench.results import Profile, Results, Run
 from bench.run import Bench, bench
-from bench.speed import Speedometer, undisturbed
+
+# What docs/performance.md says is the median of no fewer.
+LEAST_ROUNDS = 5
 
 
 def main() -> None:
     """Do what the arguments say."""
-    given = _parser().parse_args()
+    parser = _parser()
+    given = parser.parse_args()
+    if given.write and (given.quick or given.only or given.rounds < LEAST_ROUNDS):
+        parser.error(f"--write is for the whole bench, with {LEAST_ROUNDS} rounds or more")
     if given.render:
         write(Results.read(DATA))
         return
     _raise_descriptors()
     results = asyncio.run(_measure(given))
     print(f"\n{markdown(results)}")
-    if given.write and not given.only:
+    if given.write:
         write(results)
     raise SystemExit(bool(faults(results)))
 
@@ -45,10 +48,8 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="what takes two minutes")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--only", default="", help="those that have this in peer/load; a part is not written"
-    )
+    parser.add_argument("--rounds", type=int, default=LEAST_ROUNDS)
+    parser.add_argument("--only", default="", help="those that have this in peer/load")
     parser.add_argument("--no-profile", action="store_true", help="leave py-spy out")
     parser.add_argument(
         "--write", action="store_true", help="bench/report.*, docs/performance.md and its plots"
@@ -69,11 +70,9 @@ async def _measure(given: argparse.Namespace) -> Results:
     steps = list(programme.course(trials, rounds, given.only))
     runs: list[Run] = []
     results = Results(today(), _command(), machine(), versions(), runs)
-    speed = Speedometer(os.sched_getaffinity(0))
-    async with bench(speed) as running:
+    async with bench() as running:
         for at, (number, trial, peer) in enumerate(steps, 1):
-            measure = partial(running.run, peer, trial.load, number)
-            run = await undisturbed(measure, speed.slow, trial.patience)
+            run = await running.run(peer, trial.load, number)
             runs.append(run)
             print(f"{at}/{len(steps)} {_line(results, run, trial.load, peer)}", flush=True)
         profiles = [] if given.quick or given.no_profile else await _profile(running, results)
@@ -95,8 +94,6 @@ def _line(results: Results, run: Run, load: Load, peer: Peer) -> str:
         if (values := spread(alone, figure, peer.name, load)) is not None
     )
     wrong = "".join(f"; !! {complaint}" for complaint in run.complaints)
-    if run.disturbed:
-        wrong += f"; disturbed for {run.slow_part:.0%} of the time"
     return f"{load.name}, {peer.name}: {'; '.join(found)}{wrong}"
 
 

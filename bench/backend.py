@@ -1,8 +1,7 @@
 """``python -m bench.backend``: a gRPC backend that does what an ``Order`` says, at little cost.
 
 It listens on a free port, and writes a line of JSON with its address. A line on stdin is a ``Go``;
-an empty line asks how many streams
-are held, and how late the messages were.
+an empty line asks how many streams are held, and how late the messages were.
 """
 
 from __future__ import annotations

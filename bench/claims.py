@@ -1,7 +1,7 @@
 """What has to be shown, as ratios, and whether it is.
 
 A machine that is shared with others changes its speed. So two medians are not compared, but what
-was measured in one round, one after the other: a ratio is the median of the rounds'.
+was measured in one round: a ratio is the median of the rounds'.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def claims(results: Results) -> list[Claim]:
 def _all() -> Iterator[Callable[[Results], Claim | None]]:
     ours, envoy = programme.ours().name, peers.ENVOY.name
     everybody = peers.STREAMING_RESPONSE.name
-    bare = peers.bare_bridge(peers.transports()[0]).name
+    first = peers.transports()[0]
+    extras, bare = peers.with_all_extras(first).name, peers.bare_bridge(first).name
     p200, p2000, p50 = loads.PACED_200, loads.PACED_2000, loads.PACED_50
     for text, figure, load, other, limit in (
         ("CPU a message, beside Envoy", figures.CPU_PER_MESSAGE, p200, envoy, 1.0),
@@ -80,7 +81,6 @@ def _all() -> Iterator[Callable[[Results], Claim | None]]:
         ("first message p50, beside Envoy", figures.FIRST_P50, loads.SHORT, envoy, None),
         ("first message p99, beside Envoy", figures.FIRST_P99, loads.SHORT, envoy, None),
         ("messages a second, beside Envoy", figures.THROUGHPUT, loads.FLOOD, envoy, None),
-        ("CPU a message, extras on beside off", figures.CPU_PER_MESSAGE, p200, bare, 1.05),
     ):
         yield _ratio(f"{load.title}: {text}", figure, _Side(ours, load), _Side(other, load), limit)
     for fewer in (p50, loads.GROWTH[0]):
@@ -91,15 +91,22 @@ def _all() -> Iterator[Callable[[Results], Claim | None]]:
             _Side(ours, fewer),
             1.15,
         )
-    first = peers.transports()[0]
+    for figure, load, limit in (
+        (figures.CPU_PER_MESSAGE, p200, 1.05),
+        (figures.CPU_PER_STREAM, loads.SHORT, None),
+        (figures.MEMORY, loads.IDLE_2000, None),
+    ):
+        text = f"{load.title}: {figure.title.partition(',')[0]}, all extras on beside off"
+        yield _ratio(text, figure, _Side(extras, load), _Side(bare, load), limit)
     one, two = (peers.workers(first, count).name for count in (1, 2))
     yield _ratio(
-        f"{loads.WORKERS.title}: messages a second, 2 workers beside 1",
-        figures.THROUGHPUT,
+        f"{loads.WORKERS.title}: streams a second, 2 workers beside 1",
+        figures.STREAMS,
         _Side(two, loads.WORKERS),
         _Side(one, loads.WORKERS),
         None,
     )
+    yield _balance(two)
 
 
 def _ratio(
@@ -114,6 +121,20 @@ def _ratio(
         our_median, their_median = median(mine.values()), median(theirs.values())
         shown = figure.text(our_median), figure.text(their_median)
         return Claim(text, *shown, Spread(ratios), limit)
+
+    return make
+
+
+def _balance(peer: str) -> Callable[[Results], Claim | None]:
+    def make(results: Results) -> Claim | None:
+        found = by_round(results, figures.IMBALANCE, peer, loads.BALANCE)
+        if not found:
+            return None
+        runs = [run for run in results.runs if (run.peer, run.load) == (peer, loads.BALANCE.name)]
+        busiest = median(max(run.connections) for run in runs)
+        mean = median(sum(run.connections) / len(run.connections) for run in runs)
+        text = f"{loads.BALANCE.title}: the busiest worker's, beside the mean"
+        return Claim(text, f"{busiest:,.0f}", f"{mean:,.0f}", Spread([*found.values()]), 1.3)
 
     return make
 

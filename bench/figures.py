@@ -75,6 +75,10 @@ def _per_stream(run: Run, load: Load) -> float | None:
     return run.cpu / run.whole_while_measured * 1e6 if run.whole_while_measured else None
 
 
+def _streams_a_second(run: Run, load: Load) -> float | None:
+    return run.whole_while_measured / run.seconds
+
+
 def _memory(run: Run, load: Load) -> float | None:
     streams = load.stalled or load.streams
     return (run.memory - run.memory_before) / streams / 1024
@@ -87,7 +91,8 @@ def _imbalance(run: Run, load: Load) -> float | None:
 
 CPU_PER_MESSAGE = Figure("CPU a message, µs", _per_message)
 CPU_PER_STREAM = Figure("CPU a stream, µs", _per_stream, 0)
-CORE = Figure("of its core, %", lambda run, _: run.cpu / run.seconds * 100, 0)
+STREAMS = Figure("streams a second", _streams_a_second, 0)
+CORE = Figure("of a core, %", lambda run, _: run.cpu / run.seconds * 100, 0)
 WAITED = Figure("waited for it, %", lambda run, _: run.waited / run.seconds * 100, 0)
 THROUGHPUT = Figure("messages a second", lambda run, _: run.messages / run.seconds, 0)
 DELAY_P50 = Figure("delay p50, ms", _quantile("0.5", "delays"), 2)
@@ -100,26 +105,31 @@ OPENING = Figure("CPU to open one, µs", lambda run, load: run.opening_cpu / loa
 START_UP = Figure("start-up, s", lambda run, _: run.start_up or None, 2)
 OPEN = Figure("held open", lambda run, load: load.streams - run.refused - run.lost, 0)
 IMBALANCE = Figure("busiest worker / mean", _imbalance, 2)
-OTHERS = Figure(
-    "backend and generator, % of a core",
-    lambda run, _: (run.backend_cpu + run.generator_cpu) / run.seconds * 100,
-    0,
-)
+BACKEND = Figure("backend, % of a core", lambda run, _: run.backend_cpu / run.seconds * 100, 0)
+GENERATOR = Figure("generator, %", lambda run, _: run.generator_cpu / run.seconds * 100, 0)
 LATE = Figure("backend late p99, ms", lambda run, _: run.late_p99 / 1e6, 2)
 
+# What grows for as long as the load lasts when a peer carries less than it is given.
+GROWING = (DELAY_P50, DELAY_P99, DELAY_MAX, FIRST_P50, FIRST_P99)
+
+_SHARES = (CORE, WAITED, BACKEND, GENERATOR)
+
 FIGURES = {
-    Kind.PACED: (
-        CPU_PER_MESSAGE,
-        DELAY_P50,
-        DELAY_P99,
-        DELAY_MAX,
-        CORE,
-        WAITED,
-        OTHERS,
-        LATE,
-    ),
-    Kind.FLOOD: (THROUGHPUT, CPU_PER_MESSAGE, CORE, WAITED, OTHERS, START_UP),
-    Kind.SHORT: (CPU_PER_STREAM, FIRST_P50, FIRST_P99, CORE, WAITED, OTHERS),
-    Kind.IDLE: (MEMORY, OPEN, OPENING),
-    Kind.SLOW: (MEMORY, DELAY_P50, DELAY_P99, DELAY_MAX, CORE, WAITED, OTHERS),
+    Kind.PACED: (CPU_PER_MESSAGE, DELAY_P50, DELAY_P99, DELAY_MAX, *_SHARES, LATE),
+    Kind.FLOOD: (THROUGHPUT, CPU_PER_MESSAGE, *_SHARES, START_UP),
+    Kind.SHORT: (STREAMS, CPU_PER_STREAM, FIRST_P50, FIRST_P99, *_SHARES),
+    Kind.IDLE: (MEMORY, OPEN, OPENING, CORE),
+    Kind.SLOW: (MEMORY, DELAY_P50, DELAY_P99, DELAY_MAX, *_SHARES),
 }
+
+
+def overloaded(run: Run, load: Load) -> bool:
+    """Return whether a peer has carried clearly less than it was given."""
+    match load.kind:
+        case Kind.PACED:
+            carried, given = run.messages, load.streams * load.rate
+        case Kind.SHORT:
+            carried, given = run.whole_while_measured, load.streams
+        case _:
+            return False
+    return carried < 0.95 * given * run.seconds

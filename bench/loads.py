@@ -121,5 +121,12 @@ SLOW = Load(
 )
 GROWTH_MESSAGES = 10_000
 GROWTH = tuple(_paced(streams, GROWTH_MESSAGES / streams) for streams in (50, 1000, 5000, 10_000))
-WORKERS = Load("workers", "50 streams, as fast as it goes, on all cores", Kind.FLOOD, 50)
+# More than anybody carries here: what is left is how much they do carry.
+WORKERS = Load(
+    "workers",
+    "1,500 new connections a second, each a stream of one message, on all cores",
+    Kind.SHORT,
+    1500,
+    messages=1,
+)
 BALANCE = Load("balance", "1,000 open, silent streams on all workers", Kind.IDLE, 1000)

@@ -19,8 +19,8 @@ from bench.run import Bench
 
 _SAMPLES_A_SECOND = 250
 # Sampling takes longer than it says, and the load must outlast it.
-_SAMPLED_SECONDS = 4
-_LOAD = replace(PACED_200, seconds=15)
+_SAMPLED_SECONDS = 60
+_LOAD = replace(PACED_200, seconds=150)
 
 _SHOWN = 25
 _WAITING = re.compile(r"epoll_p?wait ")
@@ -60,7 +60,7 @@ async def profile(bench: Bench, peer: Peer, results: Results) -> Profile:
     if rest := samples.total() - sum(shown.values()):
         shown["all others"] = rest
     functions = {name: count * each for name, count in shown.items()}
-    return Profile(peer.name, PACED_200.name, found.median, functions)
+    return Profile(peer.name, PACED_200.name, found.median, samples.total(), functions)
 
 
 async def _sample(pid: int) -> Counter[str]:

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from bench import loads, peers
 from bench.loads import Load
 from bench.peers import Peer
-from bench.speed import MUCH, NONE, Patience
 
-# Of what isn't held against a limit.
+# Of the loads of which nothing is held against a limit.
 FEWER_ROUNDS = 3
 
 
@@ -22,13 +21,11 @@ class Trial:
         load: The load.
         peers: The peers.
         rounds: The most rounds.
-        patience: How much is done for runs that nobody disturbs.
     """
 
     load: Load
     peers: Sequence[Peer]
     rounds: int = 1000
-    patience: Patience = MUCH
 
 
 def ours() -> Peer:
@@ -37,42 +34,35 @@ def ours() -> Peer:
 
 
 def full() -> list[Trial]:
-    """Return all trials: what is held against a limit first, with the most rounds and patience."""
+    """Return all trials. Peers that are compared stand beside each other."""
     transports = peers.transports()
     first = transports[0]
     pair = [peers.ENVOY, ours()]
-    alternatives = [peers.bridge(transport) for transport in transports[1:]]
     everybody = peers.STREAMING_RESPONSE
     libraries = [peers.EVENT_SOURCE, peers.SSE_STARLETTE]
-    others = [*alternatives, everybody, *libraries]
-    floors = [peers.PLAIN_UVICORN, *map(peers.receiver, transports)]
+    extras = [peers.with_all_extras(first), peers.bare_bridge(first)]
+    alternatives = [peers.bridge(transport) for transport in transports[1:]]
+    receivers = [peers.receiver(transport) for transport in transports]
     all_cores = [peers.ENVOY_ALL, peers.workers(first, 1), peers.workers(first, 2)]
+    every_server = [*pair, everybody, *alternatives, *libraries]
     least, *growth = loads.GROWTH
     return [
-        Trial(loads.PACED_200, [*pair, peers.bare_bridge(first), everybody]),
-        Trial(least, pair),
-        Trial(loads.PACED_2000, pair),
-        Trial(loads.PACED_50, pair),
-        Trial(loads.SHORT, pair),
-        Trial(loads.FLOOD, pair),
-        Trial(loads.IDLE_2000, pair),
-        *(
-            Trial(load, trial, FEWER_ROUNDS, NONE)
-            for load, trial in (
-                (loads.PACED_200, [*alternatives, *libraries, *floors]),
-                (loads.PACED_2000, others),
-                (loads.PACED_50, [*alternatives, everybody]),
-                (loads.FLOOD, [*others, *floors]),
-                (loads.SHORT, others),
-                (loads.IDLE_2000, others),
-                (loads.IDLE_10000, [*pair, *alternatives]),
-                (loads.LARGE, [*pair, *alternatives, everybody]),
-                (loads.SLOW, [*pair, *alternatives, everybody]),
-                *((load, pair) for load in growth),
-                (loads.WORKERS, all_cores),
-                (loads.BALANCE, [peers.workers(first, 2)]),
-            )
+        Trial(
+            loads.PACED_200,
+            [*pair, everybody, *extras, *alternatives, *libraries, peers.PLAIN_UVICORN, *receivers],
         ),
+        Trial(least, pair),
+        Trial(loads.PACED_2000, every_server),
+        Trial(loads.PACED_50, [*pair, everybody, *alternatives]),
+        Trial(loads.SHORT, [*pair, everybody, *extras, *alternatives, *libraries]),
+        Trial(loads.FLOOD, [*every_server, *receivers]),
+        Trial(loads.IDLE_2000, [*pair, everybody, *extras, *alternatives, *libraries]),
+        Trial(loads.IDLE_10000, [*pair, *alternatives]),
+        Trial(loads.BALANCE, [peers.workers(first, 2)]),
+        Trial(loads.LARGE, every_server, FEWER_ROUNDS),
+        Trial(loads.SLOW, every_server, FEWER_ROUNDS),
+        *(Trial(load, pair, FEWER_ROUNDS) for load in growth),
+        Trial(loads.WORKERS, all_cores, FEWER_ROUNDS),
     ]
 
 
@@ -80,7 +70,7 @@ def quick() -> list[Trial]:
     """Return what takes two minutes."""
     usual = [peers.ENVOY, *map(peers.bridge, peers.transports()), peers.STREAMING_RESPONSE]
     chosen = (loads.PACED_200, loads.FLOOD, loads.SHORT, loads.IDLE_2000)
-    return [Trial(replace(load, seconds=2), usual, patience=NONE) for load in chosen]
+    return [Trial(replace(load, seconds=2), usual) for load in chosen]
 
 
 def every_peer() -> dict[str, Peer]:
@@ -98,7 +88,8 @@ def course(
 ) -> Iterator[tuple[int, Trial, Peer]]:
     """Yield what to run: round after round, and in each of them load after load.
 
-    The peers take turns in being the first.
+    Every other round has its peers in reverse order: those that are compared stay beside each
+    other, and neither is always the first.
 
     Args:
         trials: What there is to run.
@@ -109,7 +100,6 @@ def course(
         for trial in trials:
             if number >= trial.rounds:
                 continue
-            turn = number % len(trial.peers)
-            for peer in (*trial.peers[turn:], *trial.peers[:turn]):
+            for peer in trial.peers[:: -1 if number % 2 else 1]:
                 if only in f"{peer.name}/{trial.load.name}":
                     yield number, trial, peer

@@ -73,14 +73,12 @@ def measured(results: Results) -> str:
     """Return what was measured, where, when and by what."""
     where = results.machine
     taken = ", ".join(f"{name} {value}" for name, value in results.versions.items())
-    disturbed = sum(run.disturbed for run in results.runs)
     rounds = max((run.round for run in results.runs), default=0) + 1
     return (
         f"`{results.command}`, {results.date}, {where['processor']}, {where['cores']} cores, "
         f"{where['kernel']}; {taken}. Rounds: {rounds}, in which the peers take turns; at most "
-        f"{FEWER_ROUNDS} of what isn't held against a limit. Medians, with the least and the most "
-        "in brackets. "
-        f"{disturbed} of {len(results.runs)} runs were disturbed, and kept.\n"
+        f"{FEWER_ROUNDS} of the loads of which nothing is held against a limit. Medians, with the "
+        "least and the most in brackets.\n"
     )
 
 

@@ -8,15 +8,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.loads import FLOOD, WORKERS
-
-_FLOODS = {FLOOD.name, WORKERS.name}
-
 # Above this part of a core the backend or the load generator may be what limits a figure.
 STRAINED = 0.85
 
-# What is slowed down by somebody else for this part of the time can be told from what isn't.
-DISTURBED = 0.1
+# Above this part of its own cores it is the peer itself that limits them.
+_FULL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +29,8 @@ class Run:
         whole_while_measured: How many of them ended in that time.
         refused: How many streams were refused.
         lost: How many that were open did not stay so, though they should.
-        unfinished: How many had not ended half a minute after they should.
+        unfinished: How many had not ended half a minute after they should; of a flood, seconds.
+        not_awaited: How many of a flood had not ended, of a peer that has taken in much of it.
         faults: What was wrong with streams, and how often.
         cpu: The processor's time that the peer took.
         waited: How long its threads waited for a core that others had.
@@ -49,8 +46,9 @@ class Run:
         memory: Bytes of its memory with all streams open.
         start_up: From the start of its process to the end of its first answer.
         connections: How many connections each of its processes had.
+        workers: How many processes of the peer serve.
         shared_core: Whether backend and generator ran on the same core.
-        slow_part: The part of the time in which a core was slowed down by somebody else.
+        shared_cores: How many cores all had together; 0 where the peer had one of its own.
     """
 
     peer: str
@@ -63,6 +61,7 @@ class Run:
     refused: int
     lost: int
     unfinished: int
+    not_awaited: int
     faults: dict[str, int]
     cpu: float
     waited: float
@@ -76,27 +75,24 @@ class Run:
     memory: int
     start_up: float
     connections: list[int]
+    workers: int
     shared_core: bool
-    slow_part: float = 0
+    shared_cores: int
 
     @property
     def complaints(self) -> list[str]:
-        """What a peer has done wrong: a stream refused, lost, or not whole.
-
-        What a peer has taken in of a flood may last for longer than anybody waits.
-        """
-        unfinished = 0 if self.load in _FLOODS else self.unfinished
-        counts = {"refused": self.refused, "lost": self.lost, "unfinished": unfinished}
+        """What a peer has done wrong: a stream refused, lost, or not whole."""
+        counts = {"refused": self.refused, "lost": self.lost, "unfinished": self.unfinished}
         return [f"{count:,} {what}" for what, count in {**counts, **self.faults}.items() if count]
-
-    @property
-    def disturbed(self) -> bool:
-        """Whether somebody else has slowed the machine down for long."""
-        return self.slow_part > DISTURBED
 
     @property
     def strained(self) -> bool:
         """Whether the backend or the generator may be what limits the figures."""
+        if self.cpu > _FULL * self.workers * self.seconds:
+            return False
+        if self.shared_cores:
+            everybody = self.cpu + self.backend_cpu + self.generator_cpu
+            return everybody > STRAINED * self.shared_cores * self.seconds
         if self.shared_core:
             return self.backend_cpu + self.generator_cpu > STRAINED * self.seconds
         return max(self.backend_cpu, self.generator_cpu) > STRAINED * self.seconds
@@ -110,12 +106,14 @@ class Profile:
         peer: Its name.
         load: Its name.
         cpu_per_message: Microseconds.
+        samples: How often it was looked at.
         functions: For each function, the microseconds of a message that it takes itself.
     """
 
     peer: str
     load: str
     cpu_per_message: float
+    samples: int
     functions: dict[str, float]
 
 

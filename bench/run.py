@@ -23,7 +23,6 @@ from bench.measure import Cpu, cpu, memory, processes
 from bench.order import Go
 from bench.peers import Peer, Place, Role
 from bench.results import Run
-from bench.speed import Speedometer
 from bench.wire import WIRES
 
 _START_SECONDS = 30
@@ -75,14 +74,11 @@ class Reference:
 class Bench:
     """Has a backend, and puts loads on peers."""
 
-    def __init__(
-        self, backend: Child, address: str, directory: Path, cores: Cores, speed: Speedometer
-    ) -> None:
+    def __init__(self, backend: Child, address: str, directory: Path, cores: Cores) -> None:
         self._backend = backend
         self._address = address
         self._directory = directory
         self._cores = cores
-        self._speed = speed
 
     async def run(
         self, peer: Peer, load: Load, number: int, meanwhile: Meanwhile | None = None
@@ -108,9 +104,8 @@ class Bench:
             generator = running
             if peer.role is not Role.RECEIVER:
                 generator = await stack.enter_async_context(self._generator())
-            course = _Course(running, self._backend, generator, peer, load, self._speed)
-            shared = self._cores.shared
-            return await course.run(place, number, start_up, meanwhile, shared=shared)
+            steps = _Steps(running, self._backend, generator, peer, load)
+            return await steps.run(place, number, start_up, meanwhile, self._cores)
 
     def _place(self, peer: Peer) -> Place:
         cores = len(self._cores.all) if peer.all_cores else 1
@@ -133,22 +128,18 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(speed: Speedometer) -> AsyncIterator[Bench]:
-    """Start the backend, and end it afterwards.
-
-    Args:
-        speed: Watches the cores during each run.
-    """
+async def bench() -> AsyncIterator[Bench]:
+    """Start the backend, and end it afterwards."""
     cores = divide_cores()
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         errors = directory / "backend.err"
         async with child(module("backend"), cores=cores.backend, errors=errors) as backend:
             address = (await backend.read(_START_SECONDS))["address"]
-            yield Bench(backend, address, directory, cores, speed)
+            yield Bench(backend, address, directory, cores)
 
 
-class _Course:
+class _Steps:
     """One run, step by step."""
 
     def __init__(
@@ -158,14 +149,12 @@ class _Course:
         generator: Child,
         peer: Peer,
         load: Load,
-        speed: Speedometer,
     ) -> None:
         self._running = running
         self._backend = backend
         self._generator = generator
         self._peer = peer
         self._load = load
-        self._speed = speed
         self._pids = processes(running.pid)
 
     async def run(
@@ -174,23 +163,22 @@ class _Course:
         number: int,
         start_up: float,
         meanwhile: Meanwhile | None,
-        *,
-        shared: bool,
+        cores: Cores,
     ) -> Run:
         load = self._load
         await asyncio.sleep(_SETTLE_SECONDS)
         memory_before = memory(self._pids)
         before = cpu(self._pids)
         self._generator.write(Job(self._peer.wire, HOST, place.port, load).to_json())
-        await self._generator.read(_OPEN_SECONDS)
-        await self._wait_for_the_backend()
+        taken = await self._generator.read(_OPEN_SECONDS)
+        await self._wait_for_the_backend(taken["open"])
         opened = cpu(self._pids)
         go = await self._go()
         await _sleep_until(go.begin)
         first = self._read()
         if meanwhile is not None:
             await meanwhile(self._running.pid)
-        slow_part = await self._speed.watch(go.end)
+        await _sleep_until(go.end)
         last = self._read()
         memory_open = memory(self._pids)
         connections = self._connections(place.port) if load.kind is Kind.IDLE else []
@@ -209,7 +197,8 @@ class _Course:
             whole_while_measured=seen["whole_while_measured"],
             refused=refused,
             lost=max(0, lost - refused),
-            unfinished=seen["unfinished"],
+            unfinished=0 if self._may_buffer else seen["unfinished"],
+            not_awaited=seen["unfinished"] if self._may_buffer else 0,
             faults=faults,
             cpu=(last.peer.total - first.peer.total) / 1e9,
             waited=(last.peer.waited - first.peer.waited) / 1e9,
@@ -223,9 +212,14 @@ class _Course:
             memory=memory_open,
             start_up=start_up,
             connections=connections,
-            shared_core=shared,
-            slow_part=slow_part,
+            workers=self._peer.workers,
+            shared_core=cores.shared,
+            shared_cores=len(cores.all) if self._peer.all_cores else 0,
         )
+
+    @property
+    def _may_buffer(self) -> bool:
+        return self._load.kind is Kind.FLOOD and self._peer.buffers
 
     def _generator_cpu(self, first: Reference, last: Reference) -> float:
         if self._generator is self._running:
@@ -235,13 +229,12 @@ class _Course:
     def _read(self) -> Reference:
         return Reference(cpu(self._pids), cpu([self._backend.pid]), cpu([self._generator.pid]))
 
-    async def _wait_for_the_backend(self) -> None:
-        """Wait until the backend has all streams that it is to hold."""
+    async def _wait_for_the_backend(self, streams: int) -> None:
+        """Wait until the backend has as many streams as the peer has taken."""
         if self._load.kind is Kind.SHORT or self._peer.role is Role.SOURCE:
             return
-        wanted = self._load.streams + self._load.stalled
         async with asyncio.timeout(_OPEN_SECONDS):
-            while (await self._ask_the_backend())["held"] < wanted:
+            while (await self._ask_the_backend())["held"] < streams:
                 await asyncio.sleep(0.05)
 
     async def _ask_the_backend(self) -> dict[str, Any]:
@@ -269,12 +262,14 @@ class _Course:
         return Go(start, begin, begin + int(self._load.seconds * 1e9))
 
     def _connections(self, port: int) -> list[int]:
+        """Return how many connections of clients each worker has."""
         counts = []
         for pid in self._pids:
             found = psutil.Process(pid).net_connections("tcp")
             of_clients = [c for c in found if c.laddr and c.laddr.port == port and c.raddr]
             counts.append(len(of_clients))
-        return [count for count in counts if count]
+        # The process that has started them has none.
+        return sorted(counts, reverse=True)[: self._peer.workers]
 
 
 async def _sleep_until(at: int) -> None:

@@ -6,15 +6,20 @@ from collections.abc import Iterable, Sequence
 
 from bench import figures, loads, programme
 from bench.claims import claims, faults
-from bench.figures import FIGURES, Figure, spread
+from bench.figures import FIGURES, GROWING, Figure, overloaded, spread
 from bench.loads import Load
 from bench.peers import ENVOY
-from bench.results import STRAINED, Results
+from bench.results import STRAINED, Results, Run
 
 _STRAINED_MARK = " †"
 _STRAINED = (
-    f"† The backend and the load generator took more than {STRAINED:.0%} of their core in one of "
-    "the runs: the peer may be faster than that.\n"
+    f"† The backend and the load generator took more than {STRAINED:.0%} of what they have in one "
+    "of the runs, and the peer had time left: it may be faster than that.\n"
+)
+_OVERLOADED = "more and more"
+_WHAT_IS_OVERLOADED = (
+    f"*{_OVERLOADED.capitalize()}*: the peer carried less than it was given, and what waits for it "
+    "grows for as long as the load lasts.\n"
 )
 _BUFFERED = (
     "What a peer has taken in of a flood when it ends, and still has to hand on after three "
@@ -38,21 +43,29 @@ def load_table(results: Results, load: Load, extra: Sequence[Figure] = ()) -> st
         return ""
     shown = [*FIGURES[load.kind], *extra]
     kept = [f for f in shown if any(spread(results, f, peer, load) for peer in present)]
-    rows, strained, buffering = [], False, []
+    rows, notes = [], {}
     for peer in present:
         of_peer = [run for run in runs if run.peer == peer]
-        mark = _STRAINED_MARK if any(run.strained for run in of_peer) else ""
-        strained |= bool(mark)
-        if any(run.unfinished and not run.complaints for run in of_peer):
-            buffering.append(titles.get(peer, peer))
-        cells = [_cell(results, figure, peer, load) for figure in kept]
-        rows.append([titles.get(peer, peer) + mark, *cells])
+        title = titles.get(peer, peer)
+        too_much = any(overloaded(run, load) for run in of_peer)
+        cells = [
+            _OVERLOADED if too_much and figure in GROWING else _cell(results, figure, peer, load)
+            for figure in kept
+        ]
+        if too_much:
+            notes[_WHAT_IS_OVERLOADED] = ""
+        if any(run.strained for run in of_peer):
+            title += _STRAINED_MARK
+            notes[_STRAINED] = ""
+        rows.append([title, *cells])
+    if buffering := [titles.get(peer, peer) for peer in present if _has_buffered(runs, peer)]:
+        notes[_BUFFERED.format("; ".join(buffering))] = ""
     written = f"{load.title}:\n\n" + table(["", *(figure.title for figure in kept)], rows)
-    if strained:
-        written += "\n" + _STRAINED
-    if buffering:
-        written += "\n" + _BUFFERED.format("; ".join(buffering))
-    return written
+    return "\n".join([written, *notes])
+
+
+def _has_buffered(runs: Iterable[Run], peer: str) -> bool:
+    return any(run.not_awaited for run in runs if run.peer == peer)
 
 
 def _cell(results: Results, figure: Figure, peer: str, load: Load) -> str:
@@ -128,7 +141,7 @@ def profile_tables(results: Results) -> str:
         ]
         written += (
             f"{title[0].upper()}{title[1:]}, {programme.every_load()[profile.load].title}, "
-            f"{profile.cpu_per_message:.1f} µs of CPU a message:\n\n"
+            f"{profile.cpu_per_message:.1f} µs of CPU a message, {profile.samples:,} samples:\n\n"
             + table(["function, itself", "µs a message", "part"], rows)
             + "\n"
         )
@@ -144,7 +157,7 @@ def sizing_table(results: Results) -> str:
     """Return how many streams a core carries, and what memory they take."""
     ours = programme.ours().name
     cpu = spread(results, figures.CPU_PER_MESSAGE, ours, loads.PACED_2000)
-    memory = spread(results, figures.MEMORY, ours, loads.IDLE_2000)
+    memory = spread(results, figures.MEMORY, ours, loads.IDLE_10000)
     opening = spread(results, figures.CPU_PER_STREAM, ours, loads.SHORT)
     if cpu is None or memory is None or opening is None:
         return ""
@@ -153,7 +166,7 @@ def sizing_table(results: Results) -> str:
     return (
         f"With {_PLANNED:.0%} of a core of this machine, at {cpu.median:.1f} µs a message:\n\n"
         f"{per_core}\n"
-        f"An open stream takes {memory.median:.0f} KB; 10,000 take "
+        f"Of 10,000 open streams each takes {memory.median:.0f} KB, and all "
         f"{memory.median * 10_000 / 1024:,.0f} MB. A stream of 20 messages on a connection of its "
         f"own takes {opening.median / 1000:.2f} ms of CPU from its opening to its end.\n"
     )

@@ -7,9 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import get_args
 
 from bench.peers.envoy import write_config
 from bridge.settings import Settings
+from bridge.upstream.transport import Transport
+
+_ANY_NUMBER = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,8 @@ class Peer:
         env: Variables to set.
         role: What it does.
         all_cores: Whether it may use all cores, and not one.
+        workers: How many processes serve.
+        buffers: Whether it takes what the backend sends, however slowly its clients read.
     """
 
     name: str
@@ -63,6 +69,8 @@ class Peer:
     env: Mapping[str, str] = field(default_factory=dict)
     role: Role = Role.SERVER
     all_cores: bool = False
+    workers: int = 1
+    buffers: bool = False
 
 
 def _module(name: str) -> Command:
@@ -98,18 +106,21 @@ STREAMING_RESPONSE = Peer(
     "StreamingResponse and json.dumps",
     _module("streaming_response"),
     "spaced",
+    buffers=True,
 )
 EVENT_SOURCE = Peer(
     "fastapi-sse",
     "FastAPI's EventSourceResponse",
     _module("event_source_response"),
     "compact",
+    buffers=True,
 )
 SSE_STARLETTE = Peer(
     "sse-starlette",
     "sse-starlette",
     _module("sse_starlette_response"),
     "sse-starlette",
+    buffers=True,
 )
 PLAIN_UVICORN = Peer(
     "uvicorn",
@@ -120,13 +131,10 @@ PLAIN_UVICORN = Peer(
 )
 
 
-def transports() -> list[str]:
+def transports() -> list[Transport]:
     """Return the transports that the bridge has, the one it takes by itself first."""
-    setting = Settings.model_fields.get("transport")
-    if setting is None:
-        return ["grpcio"]
-    default = str(setting.default)
-    return [default, *({"native", "grpcio"} - {default})]
+    default: Transport = Settings.model_fields["transport"].default
+    return [default, *(name for name in get_args(Transport) if name != default)]
 
 
 def _with(transport: str, **env: str) -> dict[str, str]:
@@ -145,6 +153,16 @@ def bare_bridge(transport: str) -> Peer:
     return Peer(f"bare-{transport}", title, _module("bare_bridge"), env=_with(transport))
 
 
+def with_all_extras(transport: str) -> Peer:
+    """Return the bridge with a transport, a limit for each client, and a heartbeat a second."""
+    return Peer(
+        f"extras-{transport}",
+        f"this bridge, {transport}, all extras on",
+        _bridge,
+        env=_with(transport, BRIDGE_HEARTBEAT="1", BRIDGE_MAX_STREAMS_PER_CLIENT=str(_ANY_NUMBER)),
+    )
+
+
 def workers(transport: str, count: int) -> Peer:
     """Return the bridge with so many workers, on all cores."""
     return Peer(
@@ -153,6 +171,7 @@ def workers(transport: str, count: int) -> Peer:
         _bridge,
         env=_with(transport, BRIDGE_WORKERS=str(count)),
         all_cores=True,
+        workers=count,
     )
 
 

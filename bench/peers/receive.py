@@ -18,7 +18,12 @@ from bridge.settings import Settings
 from bridge.telemetry.log import configure_logging
 from bridge.upstream import Backends
 from bridge.upstream.completion import STREAM_COMPLETION
-from protos.completion.v1.completion_pb2 import Message, Role, StreamCompletionRequest
+from protos.completion.v1.completion_pb2 import (
+    Message,
+    Role,
+    StreamCompletionRequest,
+    StreamCompletionResponse,
+)
 
 _DEADLINE_SECONDS = 600
 
@@ -51,7 +56,9 @@ async def _read(backends: Backends, order: Order, tally: Tally) -> None:
     call = backends.stream(STREAM_COMPLETION, request, deadline=_DEADLINE_SECONDS)
     count = 0
     text = ""
-    async for messages in call:
+
+    def take(messages: Sequence[StreamCompletionResponse]) -> bool:
+        nonlocal count, text
         texts = [message.text for message in messages]
         text = texts[-1]
         if text[0] == "=":
@@ -59,6 +66,11 @@ async def _read(backends: Backends, order: Order, tally: Tally) -> None:
         if texts:
             _note(tally, texts, count)
             count += len(texts)
+        return True
+
+    call.relay(take)
+    async for messages in call:
+        take(messages)
     if int(text[1:]) == count:
         tally.whole += 1
     else:

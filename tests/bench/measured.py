@@ -20,6 +20,7 @@ def run(peer: str, load: loads.Load, number: int = 0, **changes: object) -> Run:
         "refused": 0,
         "lost": 0,
         "unfinished": 0,
+        "not_awaited": 0,
         "faults": {},
         "cpu": 0.6,
         "waited": 0.1,
@@ -33,7 +34,9 @@ def run(peer: str, load: loads.Load, number: int = 0, **changes: object) -> Run:
         "memory": 90 << 20,
         "start_up": 0.5,
         "connections": [],
+        "workers": 1,
         "shared_core": True,
+        "shared_cores": 0,
     }
     return Run(**{**fields, **changes})  # type: ignore[arg-type]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -10,10 +9,10 @@ from dataclasses import replace
 import pytest
 
 from bench import programme
-from bench.loads import FLOOD, IDLE_2000, PACED_200, SHORT, SLOW, Load
-from bench.peers import Peer, Place, Role, bridge, transports
+from bench.figures import IMBALANCE
+from bench.loads import BALANCE, FLOOD, IDLE_2000, PACED_200, SHORT, SLOW, Load
+from bench.peers import Peer, Place, Role, bridge, transports, workers
 from bench.run import Bench, bench
-from bench.speed import Speedometer
 from tests.bench.lossy import LOSSES
 
 PACED = replace(PACED_200, streams=4, rate=20, warm_up=0.1, seconds=0.5)
@@ -28,7 +27,7 @@ ON_ONE_CORE = [peer for peer in programme.every_peer().values() if not peer.all_
 
 @pytest.fixture(scope="module")
 async def running() -> AsyncIterator[Bench]:
-    async with bench(Speedometer(os.sched_getaffinity(0))) as found:
+    async with bench() as found:
         yield found
 
 
@@ -74,3 +73,18 @@ async def test_a_peer_that_loses_something_is_marked(running: Bench) -> None:
         "the ending is missing, or has other bytes": 1,
     }
     assert len(run.complaints) == len(run.faults)
+
+
+@pytest.mark.parametrize("load", [PACED, SMALL[2]], ids=lambda load: load.name)
+async def test_streams_that_a_peer_refuses_are_counted(running: Bench, load: Load) -> None:
+    usual = bridge(transports()[0])
+    full = replace(usual, env={**usual.env, "BRIDGE_MAX_STREAMS": "3"})
+    run = await running.run(full, load, 0)
+    assert (run.refused, run.complaints) == (load.streams - 3, [f"{load.streams - 3} refused"])
+
+
+async def test_a_worker_without_connections_counts_as_one(running: Bench) -> None:
+    peer = workers(transports()[0], 2)
+    run = await running.run(peer, replace(BALANCE, streams=1, warm_up=0.1, seconds=0.1), 0)
+    assert run.connections == [1, 0]
+    assert IMBALANCE.of(run, BALANCE) == 2

@@ -11,7 +11,7 @@ from bench import loads, peers, programme
 from bench.claims import claims, faults
 from bench.plots import PLOTS, write_plots
 from bench.profile import of_their_own
-from bench.report import DATA, DOCUMENT, NOT_MEASURED, document, markdown
+from bench.report import DATA, DOCUMENT, NOT_MEASURED, REPORT, document, markdown
 from bench.results import Profile, Results
 from tests.bench.measured import OURS, results, run
 
@@ -23,7 +23,9 @@ def whole_results() -> Results:
         for trial in programme.full()
         for peer in trial.peers
     ]
-    profile = Profile(OURS, loads.PACED_200.name, 20.0, {"send (libc)": 8.0, "all others": 12.0})
+    profile = Profile(
+        OURS, loads.PACED_200.name, 20.0, 5000, {"send (libc)": 8.0, "all others": 12.0}
+    )
     return replace(results(*everything), profiles=[profile])
 
 
@@ -51,9 +53,10 @@ def test_a_peer_that_loses_a_byte_is_named() -> None:
 
 
 def test_what_is_left_of_a_flood_is_no_fault_and_is_told() -> None:
-    found = results(run(OURS, loads.FLOOD, unfinished=50))
+    found = results(run(peers.SSE_STARLETTE.name, loads.FLOOD, not_awaited=50))
     assert faults(found) == []
     assert "is not waited for" in markdown(found)
+    assert faults(results(run(OURS, loads.FLOOD, unfinished=50))) != []
 
 
 def test_a_figure_that_the_backend_may_have_limited_is_marked() -> None:
@@ -61,6 +64,9 @@ def test_a_figure_that_the_backend_may_have_limited_is_marked() -> None:
     assert strained.strained
     assert f"| {programme.ours().title} † |" in markdown(results(strained))
     assert not run(OURS, loads.FLOOD).strained
+    assert not replace(strained, cpu=2.95).strained
+    assert replace(strained, workers=2, shared_cores=2, cpu=2.95).strained
+    assert not replace(strained, workers=2, shared_cores=4, cpu=2.95).strained
 
 
 def test_the_data_can_be_read_again(tmp_path: Path) -> None:
@@ -81,6 +87,7 @@ def test_the_document_says_what_the_data_say() -> None:
     found = Results.read(DATA) if DATA.exists() else None
     text = DOCUMENT.read_text()
     assert text == document(text, found, PLOTS)
+    assert found is None or REPORT.read_text() == markdown(found)
 
 
 def test_time_belongs_to_the_innermost_function_that_has_a_name() -> None:
