@@ -168,6 +168,48 @@ async def test_more_connections_are_made_when_one_takes_no_more_streams() -> Non
         assert await asyncio.gather(*held) == [["a"]] * 5
 
 
+@asynccontextmanager
+async def one_place() -> AsyncIterator[tuple[HostileBackend, Channel, asyncio.Task[list[str]]]]:
+    """Return a backend that takes one stream on one connection, and the call that has it."""
+    async with few_streams(1) as hostile, channel_to(hostile.address) as channel:
+        hostile.most_connections = 1
+        holder = asyncio.create_task(collect(start(channel, saying("good", 1, held=True))))
+        await eventually(lambda: hostile.open_calls == 1)
+        yield hostile, channel, holder
+
+
+async def test_a_call_waits_for_a_place_while_no_other_connection_can_be_made() -> None:
+    async with one_place() as (hostile, channel, holder):
+        waiting = asyncio.create_task(collect(start(channel, saying("good", 1))))
+        await eventually(lambda: hostile.refused_connections == 2)
+        assert not waiting.done()
+        hostile.go_on("r")
+        assert await holder == await waiting == ["a"]
+
+
+async def test_a_call_that_waits_for_a_place_takes_that_of_a_connection_that_can_be_made() -> None:
+    async with one_place() as (hostile, channel, holder):
+        waiting = asyncio.create_task(collect(start(channel, saying("good", 1))))
+        await eventually(lambda: hostile.refused_connections == 2)
+        hostile.most_connections = 2
+        assert await waiting == ["a"]
+        assert not holder.done()
+        hostile.go_on("r")
+        assert await holder == ["a"]
+
+
+async def test_a_call_that_waits_for_a_place_fails_when_the_last_connection_is_lost() -> None:
+    async with one_place() as (hostile, channel, holder):
+        waiting = asyncio.create_task(collect(start(channel, saying("good", 1))))
+        await eventually(lambda: hostile.refused_connections == 1)
+        hostile.most_connections = 0
+        await hostile.disconnect()
+        for call in (holder, waiting):
+            with pytest.raises(RpcError) as caught:
+                await call
+            assert caught.value.status is Status.UNAVAILABLE
+
+
 async def test_a_call_that_waits_for_room_can_be_cancelled() -> None:
     observer = Observer()
     async with few_streams(0) as hostile, channel_to(hostile.address, observer) as channel:

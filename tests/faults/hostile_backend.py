@@ -53,6 +53,8 @@ class HostileBackend:
 
     Attributes:
         greeting: What a new connection says instead of HTTP/2, if anything.
+        most_connections: A new connection beyond these is closed at once.
+        refused_connections: How many were.
         address: ``host:port``.
         open_calls: How many StreamCompletions are being answered.
         acts: What a user can ask for, by name.
@@ -60,6 +62,8 @@ class HostileBackend:
 
     def __init__(self, settings: Mapping[SettingCodes | int, int] = ANY_NUMBER_OF_STREAMS) -> None:
         self.greeting: bytes | None = None
+        self.most_connections = float("inf")
+        self.refused_connections = 0
         self.address = ""
         self.open_calls = 0
         self.acts: dict[str, Act] = {"good": HostileCall.trailers}
@@ -116,6 +120,10 @@ class HostileBackend:
         """Serve a new connection."""
         if self._closed:
             # The listener had taken it already when it was closed.
+            writer.close()
+            return
+        if self.open_connections >= self.most_connections:
+            self.refused_connections += 1
             writer.close()
             return
         serving = asyncio.create_task(self._serve(reader, writer))

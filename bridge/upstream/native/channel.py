@@ -29,7 +29,8 @@ from bridge.upstream.native.messages import prefixed
 from bridge.upstream.native.metadata import Target, request_section
 from bridge.upstream.native.socket import Socket
 
-# The pauses after connections that could not be made; a call in such a pause fails at once.
+# The pauses after connections that could not be made. A call in such a pause fails at once, unless
+# it can wait for a place on a connection that there is.
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 1.0
 
@@ -69,7 +70,7 @@ class NativeChannel:
         self._waiting: dict[NativeCall[Any, Any], None] = {}
         self._connecting: asyncio.Task[None] | None = None
         self._failures = 0
-        self._not_before = float("-inf")
+        self._pausing: asyncio.TimerHandle | None = None
         self._obstacle = RpcError(Status.UNAVAILABLE)
 
     def stream(
@@ -106,7 +107,7 @@ class NativeChannel:
     def reconnect(self) -> None:
         """Let the next RPC connect at once, with no pause after an attempt that has failed."""
         self._failures = 0
-        self._not_before = float("-inf")
+        self._resume()
 
     async def close(self) -> None:
         """Cancel what is open and close the connections."""
@@ -114,6 +115,7 @@ class NativeChannel:
             self._connecting.cancel()
             with suppress(asyncio.CancelledError):
                 await self._connecting
+        self._stop_pausing()
         for call in tuple(self._calls):
             call.cancel()
         await asyncio.gather(*(socket.close() for socket in self._sockets))
@@ -175,10 +177,10 @@ class NativeChannel:
         if len(taking) >= _MOST_CONNECTIONS or any(not c.open_streams for c in taking):
             # A backend that takes no call on this connection takes none on another.
             return
-        if self._loop.time() < self._not_before:
-            self._fail_waiting()
-        else:
+        if self._pausing is None:
             self._connecting = asyncio.create_task(self._connect())
+        elif not taking:
+            self._fail_waiting()
 
     async def _connect(self) -> None:
         try:
@@ -212,9 +214,17 @@ class NativeChannel:
     def _pause(self, reason: str) -> None:
         pause = min(_FIRST_PAUSE_SECONDS * 2.0**self._failures, _LONGEST_PAUSE_SECONDS)
         self._failures += 1
-        self._not_before = self._loop.time() + pause
+        self._pausing = self._loop.call_later(pause, self._resume)
         self._obstacle = RpcError(Status.UNAVAILABLE, cause=f"{self._endpoint.target}: {reason}")
-        self._fail_waiting()
+
+    def _resume(self) -> None:
+        self._stop_pausing()
+        self.changed()
+
+    def _stop_pausing(self) -> None:
+        if self._pausing is not None:
+            self._pausing.cancel()
+            self._pausing = None
 
     def _fail_waiting(self) -> None:
         for call in tuple(self._waiting):
