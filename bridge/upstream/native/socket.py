@@ -16,7 +16,7 @@ _MOST_UNREAD_ANSWERS = 20_000
 
 _TICK_SECONDS = 1.0
 
-# For what is unsent, and for TLS's farewell, which a server may not return.
+# For what is unsent, which a server may not read, and for TLS's farewell, which it may not return.
 _FAREWELL_SECONDS = 0.2
 
 # How long a connection may have no call before its owner is told.
@@ -72,6 +72,7 @@ class Socket(asyncio.Protocol):
         self._closed = asyncio.Event()
         self._heard = self._busy = self._loop.time()
         self._pinged: float | None = None
+        self._ticker: asyncio.TimerHandle
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet the server."""
@@ -138,18 +139,14 @@ class Socket(asyncio.Protocol):
 
     def leave(self) -> None:
         """Close the connection, and say so."""
-        self.connection.close()
-        self._close()
+        if not self._transport.is_closing():
+            self.connection.close()
+            self._close()
 
     async def close(self) -> None:
         """Close the connection, and wait until it is gone."""
         self.leave()
-        try:
-            async with asyncio.timeout(_FAREWELL_SECONDS):
-                await self._closed.wait()
-        except TimeoutError:
-            self._transport.abort()
-            await self._closed.wait()
+        await self._closed.wait()
 
     def _unread(self) -> bool:
         many = self.connection.answers > _MOST_UNREAD_ANSWERS
@@ -164,6 +161,8 @@ class Socket(asyncio.Protocol):
         if not self._transport.is_closing():
             self.flush()
             self._transport.close()
+            self._ticker.cancel()
+            self._ticker = self._loop.call_later(_FAREWELL_SECONDS, self._transport.abort)
 
     def _limit_unacknowledged(self) -> None:
         raw: socket.socket = self._transport.get_extra_info("socket")
@@ -172,6 +171,10 @@ class Socket(asyncio.Protocol):
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, limit)
 
     def _tick(self) -> None:
+        if self._transport.is_closing():
+            # The backend has closed it, and doesn't read what is unsent.
+            self._transport.abort()
+            return
         now = self._loop.time()
         self.connection.tick()
         if not self._transport.get_write_buffer_size():
@@ -183,8 +186,9 @@ class Socket(asyncio.Protocol):
             self.leave()
         elif now - self._busy >= _IDLE_SECONDS:
             self._owner.idle(self)
-        limit = self._keepalive if self._pinged is None else self._keepalive_timeout
-        self._ticker = self._loop.call_later(min(limit, _TICK_SECONDS), self._tick)
+        if not self._transport.is_closing():
+            limit = self._keepalive if self._pinged is None else self._keepalive_timeout
+            self._ticker = self._loop.call_later(min(limit, _TICK_SECONDS), self._tick)
 
     def _keep_alive(self, now: float) -> None:
         if self._pinged is not None and self._heard > self._pinged:

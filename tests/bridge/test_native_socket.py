@@ -1,0 +1,73 @@
+"""Connections of the native transport: when they end, whatever the backend does about it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from bridge.upstream.call import RpcError
+from bridge.upstream.http2 import frames
+from tests.bridge.test_native_channel import channel_to, collect, start
+from tests.faults.listening import stop_listening
+
+SETTINGS = frames.settings({})
+PING = frames.frame(frames.PING, 0, 0, bytes(8))
+
+Backend = Callable[[asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def serving_unread(backend: Backend, folder: Path) -> AsyncIterator[str]:
+    """Let ``backend`` write to each connection, of which nobody reads, and return its address."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        cast("asyncio.Transport", writer.transport).pause_reading()
+        await backend(writer)
+
+    async with await asyncio.start_unix_server(accept, folder / "s") as server:
+        yield f"unix:{folder}/s"
+        await stop_listening(server)
+        for writer in writers:
+            writer.transport.abort()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+
+async def test_a_backend_that_floods_and_reads_no_answer_loses_its_connection(
+    tmp_path: Path,
+) -> None:
+    gone = asyncio.Event()
+
+    async def flood(writer: asyncio.StreamWriter) -> None:
+        writer.write(SETTINGS)
+        with suppress(ConnectionError):
+            while True:
+                writer.write(PING * 1000)
+                await writer.drain()
+        gone.set()
+
+    async with serving_unread(flood, tmp_path) as address, channel_to(address) as channel:
+        with pytest.raises(RpcError) as caught:
+            await collect(start(channel))
+        assert caught.value.cause == "the backend doesn't read what it is answered"
+        async with asyncio.timeout(5):
+            await gone.wait()
+
+
+async def test_a_backend_that_closes_its_side_and_reads_no_answer_loses_its_connection(
+    tmp_path: Path,
+) -> None:
+    async def close(writer: asyncio.StreamWriter) -> None:
+        # The answers are more than the kernel keeps.
+        writer.write(SETTINGS + PING * 19_000)
+        writer.write_eof()
+
+    async with serving_unread(close, tmp_path) as address, channel_to(address) as channel:
+        with pytest.raises(RpcError) as caught:
+            await asyncio.wait_for(collect(start(channel)), 10)
+        assert caught.value.cause == "the backend closed the connection"
