@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import os
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -30,6 +32,7 @@ from bridge.upstream.http2 import (
     frames,
     write_section,
 )
+from bridge.upstream.native.messages import prefixed
 
 # Like tests/faults/test_fuzzed_backend.py: how many examples, which are new ones then.
 EXAMPLES = os.environ.get("FAULTS_EXAMPLES", "")
@@ -256,6 +259,17 @@ def greeted() -> Connection:
     assert connection.ready
     connection.output()
     return connection
+
+
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+}
+
+
+def compressed(message: bytes, encoding: str = "gzip") -> bytes:
+    """Return a message as a server sends it that compresses it."""
+    return b"\1" + prefixed(COMPRESS[encoding](message))[1:]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 
 import pytest
 
@@ -25,6 +26,7 @@ from tests.bridge.http2_ends import (
     RESPONSE,
     TRAILERS,
     WINDOW,
+    compressed,
     data,
     greeted,
     headers,
@@ -71,8 +73,11 @@ class Call:
         return self
 
 
-def begun() -> Call:
-    return Call().headers(*RESPONSE)
+def begun(*more: Field) -> Call:
+    return Call().headers(*RESPONSE, *more)
+
+
+GZIP: Field = (b"grpc-encoding", b"gzip")
 
 
 def http(status: int, content_type: bytes, *more: Field) -> list[Field]:
@@ -318,3 +323,46 @@ def test_messages_that_are_released_are_forgotten_and_credited() -> None:
     assert not call.connection.output()
     call.data(prefixed(bytes(1000))).answer.release()
     assert call.connection.output() == frames.window_update(1, 33_015)
+
+
+def test_messages_that_are_not_taken_stay_compressed() -> None:
+    large = compressed(bytes(1 << 20))
+    count = WINDOW // len(large)
+    call = begun(GZIP)
+    for _ in range(count):
+        call.data(large)
+    assert call.answer.ending is None
+    assert sum(map(len, call.answer.messages)) < WINDOW
+    for left in reversed(range(count)):
+        messages, held = call.answer.take()
+        assert (messages, held) == ([bytes(1 << 20)], len(large))
+        assert len(call.answer.messages) == left
+    assert call.answer.take() == ([], 0)
+
+
+def test_small_messages_are_taken_together_though_they_are_compressed() -> None:
+    content = compressed(b"one") + prefixed(b"two") + compressed(b"three") + prefixed(b"cut")[:-1]
+    call = begun(GZIP).data(content)
+    assert call.answer.take() == ([b"one", b"two", b"three"], len(content))
+
+
+def test_what_a_message_has_given_back_in_parts_is_not_given_back_again() -> None:
+    large, small = compressed(Random(1).randbytes(1 << 16)), compressed(b"small")
+    call = begun(GZIP)
+    for piece in pieces(large[:-9], 16384):
+        call.data(piece)
+    call.data(large[-9:] + small)
+    assert [call.answer.take()[1] for _ in range(3)] == [9 + len(small), 0, 0]
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_message_that_can_t_be_inflated_is_told_after_those_before_it(ends: bool) -> None:
+    broken = b"\1" + prefixed(b"no gzip")[1:]
+    call = begun(GZIP).data(compressed(b"one") + prefixed(b"two") + broken + prefixed(b"three"))
+    if ends:
+        call.headers(*TRAILERS, last=True)
+    assert call.answer.take()[0] == [b"one", b"two"]
+    with pytest.raises(RpcError) as caught:
+        call.answer.take()
+    assert caught.value.status is Status.INTERNAL
+    assert "can't be inflated" in caught.value.cause

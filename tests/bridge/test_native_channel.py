@@ -1,6 +1,7 @@
 """Calls of the native transport: who gets their messages, and on which connections they go."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -21,6 +22,8 @@ from protos.completion.v1.completion_pb2 import (
 from tests.bridge.stepped import SteppedBackend, serving_stepped
 from tests.conftest import eventually
 from tests.faults.hostile_backend import HostileBackend, saying, serving_hostile
+from tests.faults.misbehaviour import Act
+from tests.faults.raw_http2 import HostileCall, completion, length_prefixed
 
 OPTIONS = ChannelOptions(max_message_bytes=1 << 20, keepalive=0, keepalive_timeout=1)
 
@@ -137,6 +140,64 @@ async def test_a_message_that_can_t_be_read_ends_its_call_after_those_before_it(
         assert caught.value.status is Status.INTERNAL
         await stepped.cancelled()
         assert observer.open == 0
+
+
+def compressed(*messages: bytes, ends: bool = False) -> Act:
+    """Return what sends these as compressed messages in one frame, and may end with OK."""
+
+    async def act(call: HostileCall) -> None:
+        await call.open(("grpc-encoding", "gzip"))
+        await call.data(b"".join(length_prefixed(message, flag=1) for message in messages))
+        if ends:
+            await call.trailers()
+        else:
+            await asyncio.Event().wait()
+
+    return act
+
+
+@pytest.mark.parametrize("ends", [False, True])
+async def test_a_message_that_can_t_be_inflated_ends_its_call_after_those_before_it(
+    ends: bool,
+) -> None:
+    observer = Observer()
+    good = gzip.compress(completion("a"))
+    async with serving_hostile() as hostile, channel_to(hostile.address, observer) as channel:
+        hostile.acts["compressed"] = compressed(good, b"no gzip", good, ends=ends)
+        iterator = aiter(start(channel, saying("compressed")))
+        assert texts(await anext(iterator)) == ["a"]
+        for _ in range(2):
+            with pytest.raises(RpcError) as caught:
+                await anext(iterator)
+            assert caught.value.status is Status.INTERNAL
+        await eventually(lambda: hostile.open_calls == 0)
+        assert observer.open == 0
+
+
+async def test_a_compressed_message_is_not_offered_but_iterated() -> None:
+    take = Taker()
+    async with serving_hostile() as hostile, channel_to(hostile.address) as channel:
+        # What is no message is empty, and as such would be one.
+        hostile.acts["compressed"] = compressed(b"")
+        call = start(channel, saying("compressed"))
+        call.relay(take)
+        with pytest.raises(RpcError, match="INTERNAL"):
+            await collect(call)
+        assert not take.taken
+
+
+async def test_a_call_that_is_cancelled_inflates_nothing_more() -> None:
+    large = "a" * (1 << 17)
+    async with serving_hostile() as hostile, channel_to(hostile.address) as channel:
+        act = compressed(gzip.compress(completion(large)), b"no gzip")
+        hostile.acts["compressed"] = act
+        call = start(channel, saying("compressed"))
+        iterator = aiter(call)
+        assert texts(await anext(iterator)) == [large]
+        call.cancel()
+        with pytest.raises(RpcError) as caught:
+            await anext(iterator)
+        assert caught.value.status is Status.CANCELLED
 
 
 async def test_a_unary_call_must_have_one_message(stepped: SteppedBackend) -> None:

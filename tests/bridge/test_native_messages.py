@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Callable
 
 import pytest
 from hypothesis import example, given
@@ -13,18 +12,9 @@ from hypothesis import strategies as st
 from bridge.status import Status
 from bridge.upstream.call import RpcError
 from bridge.upstream.native.messages import MessageReader, prefixed
-from tests.bridge.http2_ends import cut_at, fuzz
+from tests.bridge.http2_ends import COMPRESS, compressed, cut_at, fuzz
 
 MOST = 1000
-COMPRESS: dict[str, Callable[[bytes], bytes]] = {
-    "gzip": gzip.compress,
-    "deflate": zlib.compress,
-}
-
-
-def compressed(message: bytes, encoding: str) -> bytes:
-    """Return a message as a server sends it that compresses it."""
-    return b"\1" + prefixed(COMPRESS[encoding](message))[1:]
 
 
 def read(reader: MessageReader, *parts: bytes) -> list[bytes]:
@@ -32,7 +22,7 @@ def read(reader: MessageReader, *parts: bytes) -> list[bytes]:
     messages: list[bytes] = []
     for part in parts:
         reader.read(b"before" + part + b"after", 6, 6 + len(part), messages)
-    return messages
+    return [reader.inflate(message) for message in messages]
 
 
 def reader(encoding: str = "", max_bytes: int = MOST) -> MessageReader:

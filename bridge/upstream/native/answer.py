@@ -9,7 +9,8 @@ from bridge.status import Status
 from bridge.upstream.call import Metadata, RpcError
 from bridge.upstream.http2 import ErrorCode, Failure, FailureKind, Field, Stream
 from bridge.upstream.http2.headers import section_bytes
-from bridge.upstream.native.messages import MessageReader
+from bridge.upstream.http2.stream import RECEIVE_WINDOW
+from bridge.upstream.native.messages import PREFIX_BYTES, MessageReader
 from bridge.upstream.native.metadata import read_metadata, read_status, status_of_http
 
 # https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, "Errors".
@@ -36,7 +37,8 @@ class Answer:
 
     Attributes:
         ending: How the call ended, OK or not; None while it goes on.
-        messages: Those that have come and are not taken yet.
+        messages: Those that have come and are not taken yet, some of them still compressed.
+        reader: Takes them out of the content.
         stream: The stream on which it comes; None until the request is sent.
         arrived: Called when there are messages and were none.
     """
@@ -46,11 +48,11 @@ class Answer:
         "_held",
         "_http_status",
         "_max_section_bytes",
-        "_reader",
         "_status",
         "arrived",
         "ending",
         "messages",
+        "reader",
         "stream",
     )
 
@@ -64,7 +66,7 @@ class Answer:
         self.messages: list[bytes] = []
         self.stream: Stream | None = None
         self.arrived: Callable[[], None]
-        self._reader = MessageReader(max_message_bytes)
+        self.reader = MessageReader(max_message_bytes)
         self._max_section_bytes = max_section_bytes
         self._closed = closed
         self._held = 0
@@ -72,7 +74,16 @@ class Answer:
         self._status: RpcError | None = None
 
     def take(self) -> tuple[list[bytes], int]:
-        """Return the messages, and what they took of the stream's window."""
+        """Return messages, and what they took of the stream's window.
+
+        Of messages that are compressed, those are left that are more than a window when they are
+        inflated: what isn't taken yet must not take much more memory than it took of the window.
+
+        Raises:
+            RpcError: the first of them can't be inflated.
+        """
+        if self.reader.compressed:
+            return self._take_inflated()
         taken = self.messages, self._held
         self.messages, self._held = [], 0
         return taken
@@ -99,7 +110,7 @@ class Answer:
             self._refuse_http(status, fields, content_type)
             return
         encodings = [value for key, value in fields if key == b"grpc-encoding"]
-        self._reader.encoding = encodings[0].decode("ascii", "replace") if encodings else ""
+        self.reader.encoding = encodings[0].decode("ascii", "replace") if encodings else ""
         # PROTOCOL-HTTP2.md, "Trailers-Only": in no other headers is a status the call's.
         trailers_only = self.stream is not None and self.stream.half_closed
         if self._fits(fields) and trailers_only:
@@ -110,7 +121,7 @@ class Answer:
         messages = self.messages
         before = len(messages)
         try:
-            self._reader.read(buffer, start, stop, messages)
+            self.reader.read(buffer, start, stop, messages)
         except RpcError as error:
             self.end(error)
             return
@@ -144,12 +155,37 @@ class Answer:
         self.ending = RpcError(status, cause=failure.reason, unprocessed=failure.unprocessed)
         self._closed()
 
+    def _take_inflated(self) -> tuple[list[bytes], int]:
+        inflated = self._inflate()
+        taken = self.messages[: len(inflated)]
+        del self.messages[: len(inflated)]
+        held = sum(PREFIX_BYTES + len(message) for message in taken)
+        # A message that came in several parts may have given back some of it.
+        held = min(held, self._held) if self.messages else self._held
+        self._held -= held
+        return inflated, held
+
+    def _inflate(self) -> list[bytes]:
+        inflated: list[bytes] = []
+        size = 0
+        for message in self.messages:
+            try:
+                inflated.append(self.reader.inflate(message))
+            except RpcError:
+                if not inflated:
+                    raise
+                break
+            size += len(inflated[-1])
+            if size >= RECEIVE_WINDOW:
+                break
+        return inflated
+
     def _ending(self) -> RpcError:
         if self._status is None:
             return RpcError(
                 status_of_http(self._http_status), cause="the answer ends without a grpc-status"
             )
-        if self._status.status is Status.OK and self._reader.in_a_message:
+        if self._status.status is Status.OK and self.reader.in_a_message:
             return RpcError(Status.INTERNAL, cause="the answer ends with OK inside a message")
         return self._status
 

@@ -73,7 +73,7 @@ class NativeCall(Generic[Request, Response]):
         """Cancel the RPC at once."""
         if self._answer.ending is None:
             self._end(RpcError(Status.CANCELLED, "The call was cancelled."))
-            self._answer.take()
+            self._answer.messages.clear()
 
     def relay(self, take: Callable[[Sequence[Response]], bool]) -> None:
         """Offer messages to ``take`` as soon as they have been read."""
@@ -105,7 +105,7 @@ class NativeCall(Generic[Request, Response]):
 
     def _relayed(self) -> bool:
         answer = self._answer
-        if self._take is None or answer.ending is not None:
+        if self._take is None or answer.ending is not None or answer.reader.compressed:
             return False
         try:
             messages = [*map(self._parse, answer.messages)]
@@ -117,16 +117,23 @@ class NativeCall(Generic[Request, Response]):
         return True
 
     def _next(self) -> list[Response]:
-        raw, self._held = self._answer.take()
         # An error leaves those in the list that come before it.
         messages: list[Response] = []
         try:
+            raw, self._held = self._answer.take()
             messages.extend(map(self._parse, raw))
         except DecodeError as error:
-            failure = RpcError(Status.INTERNAL, f"A message of the backend can't be read: {error}")
-            self._end(failure)
-            self._answer.ending = failure
+            why = f"A message of the backend can't be read: {error}"
+            self._end_unread(RpcError(Status.INTERNAL, why))
+        except RpcError as error:
+            self._end_unread(error)
         return messages
+
+    def _end_unread(self, ending: RpcError) -> None:
+        self._end(ending)
+        self._answer.messages.clear()
+        # The backend may have ended it otherwise by now.
+        self._answer.ending = ending
 
     def _give_back(self) -> None:
         stream, socket, held = self._answer.stream, self._socket, self._held

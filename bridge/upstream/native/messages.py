@@ -15,7 +15,7 @@ from bridge.upstream.call import RpcError
 ACCEPTED_ENCODINGS = b"gzip, deflate"
 
 _PREFIX = Struct(">BL")
-_PREFIX_BYTES = _PREFIX.size
+PREFIX_BYTES = _PREFIX.size
 
 # zlib's `wbits` of the format.
 _FORMATS = {"gzip": 31, "deflate": 15}
@@ -26,6 +26,12 @@ def prefixed(message: bytes) -> bytes:
     return _PREFIX.pack(0, len(message)) + message
 
 
+class Compressed(bytes):
+    """A message that is still to be inflated."""
+
+    __slots__ = ()
+
+
 class MessageReader:
     """Takes messages out of the content of one answer.
 
@@ -34,15 +40,17 @@ class MessageReader:
 
     Attributes:
         encoding: The ``grpc-encoding`` of the answer; empty without one.
+        compressed: Whether there was a compressed message.
     """
 
-    __slots__ = ("_max_bytes", "_needed", "_partial", "encoding")
+    __slots__ = ("_max_bytes", "_needed", "_partial", "compressed", "encoding")
 
     def __init__(self, max_bytes: int) -> None:
         self.encoding = ""
+        self.compressed = False
         self._max_bytes = max_bytes
         self._partial = bytearray()
-        self._needed = _PREFIX_BYTES
+        self._needed = PREFIX_BYTES
 
     @property
     def in_a_message(self) -> bool:
@@ -56,7 +64,7 @@ class MessageReader:
             buffer: Has the content from ``start`` to ``stop``.
             start: Where the next part of the content begins.
             stop: Where it ends.
-            messages: Where the messages are put, without their prefix and uncompressed.
+            messages: Where the messages are put, without their prefix.
 
         Raises:
             RpcError: the content is corrupt, or a message is too large.
@@ -67,19 +75,19 @@ class MessageReader:
                 return
             buffer, start, stop = bytes(self._partial), 0, len(self._partial)
             self._partial.clear()
-        while stop - start >= _PREFIX_BYTES:
+        while stop - start >= PREFIX_BYTES:
             flag, size = _PREFIX.unpack_from(buffer, start)
             if flag or size > self._max_bytes:
                 self._check(flag, size)
-            end = start + _PREFIX_BYTES + size
+            end = start + PREFIX_BYTES + size
             if end > stop:
                 self._needed = end - start
                 break
-            message = buffer[start + _PREFIX_BYTES : end]
-            messages.append(self._decompress(message) if flag else message)
+            message = buffer[start + PREFIX_BYTES : end]
+            messages.append(Compressed(message) if flag else message)
             start = end
         else:
-            self._needed = _PREFIX_BYTES
+            self._needed = PREFIX_BYTES
         if start < stop:
             self._partial += buffer[start:stop]
 
@@ -92,8 +100,16 @@ class MessageReader:
             )
         if size > self._max_bytes:
             raise _too_large(f"a message has {size} bytes")
+        self.compressed = True
 
-    def _decompress(self, message: bytes) -> bytes:
+    def inflate(self, message: bytes) -> bytes:
+        """Return a message as it was before it was compressed, if it was.
+
+        Raises:
+            RpcError: it can't be inflated, or is too large then.
+        """
+        if not isinstance(message, Compressed):
+            return message
         inflate = zlib.decompressobj(_FORMATS[self.encoding])
         try:
             plain = inflate.decompress(message, self._max_bytes + 1)
