@@ -46,8 +46,10 @@ class Observer:
 
 
 @asynccontextmanager
-async def channel_to(address: str, observer: Observer | None = None) -> AsyncIterator[Channel]:
-    channel = connect(Endpoint(address, address), OPTIONS, None, observer or Observer())
+async def channel_to(
+    address: str, observer: Observer | None = None, options: ChannelOptions = OPTIONS
+) -> AsyncIterator[Channel]:
+    channel = connect(Endpoint(address, address), options, None, observer or Observer())
     try:
         yield channel
     finally:

@@ -1,6 +1,7 @@
 """Connections of the native transport: when they end, whatever the backend does about it."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import cast
 
 import pytest
 
-from bridge.upstream.call import RpcError
+from bridge.upstream.call import ChannelOptions, RpcError
 from bridge.upstream.http2 import frames
 from tests.bridge.test_native_channel import channel_to, collect, start
+from tests.faults.hostile_backend import saying, serving_hostile
 from tests.faults.listening import stop_listening
 
 SETTINGS = frames.settings({})
@@ -71,3 +73,13 @@ async def test_a_backend_that_closes_its_side_and_reads_no_answer_loses_its_conn
         with pytest.raises(RpcError) as caught:
             await asyncio.wait_for(collect(start(channel)), 10)
         assert caught.value.cause == "the backend closed the connection"
+
+
+async def test_a_system_that_has_no_limit_for_the_unacknowledged_does_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # macOS has none.
+    monkeypatch.delattr(socket, "TCP_USER_TIMEOUT", raising=False)
+    options = ChannelOptions(max_message_bytes=1 << 20, keepalive=30, keepalive_timeout=10)
+    async with serving_hostile() as hostile, channel_to(hostile.address, None, options) as channel:
+        assert await collect(start(channel, saying("good", 1))) == ["a"]

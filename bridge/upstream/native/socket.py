@@ -165,6 +165,8 @@ class Socket(asyncio.Protocol):
             self._ticker = self._loop.call_later(_FAREWELL_SECONDS, self._transport.abort)
 
     def _limit_unacknowledged(self) -> None:
+        if not hasattr(socket, "TCP_USER_TIMEOUT"):
+            return
         raw: socket.socket = self._transport.get_extra_info("socket")
         if raw.family != socket.AF_UNIX and self._keepalive < float("inf"):
             limit = int(self._keepalive_timeout * 1000)
