@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -26,6 +27,7 @@ from tests.faults.misbehaviour import Act
 from tests.faults.raw_http2 import HostileCall, completion, length_prefixed
 
 OPTIONS = ChannelOptions(max_message_bytes=1 << 20, keepalive=0, keepalive_timeout=1)
+DEADLINE = 20
 
 
 class Observer:
@@ -65,7 +67,7 @@ async def stepped() -> AsyncIterator[SteppedBackend]:
 def start(channel: Channel, content: str = "") -> Call[StreamCompletionResponse]:
     request = StreamCompletionRequest(messages=[Message(content=content)])
     metadata = [("x-request-id", "r")]
-    return channel.stream(STREAM_COMPLETION, request, metadata, deadline=20)
+    return channel.stream(STREAM_COMPLETION, request, metadata, deadline=DEADLINE)
 
 
 def texts(messages: Sequence[StreamCompletionResponse]) -> list[str]:
@@ -248,6 +250,25 @@ async def test_a_call_waits_for_a_place_while_no_other_connection_can_be_made() 
         assert not waiting.done()
         hostile.go_on("r")
         assert await holder == await waiting == ["a"]
+
+
+async def test_a_call_that_waits_for_a_place_tells_the_backend_what_is_left_of_its_time() -> None:
+    told: list[str] = []
+
+    async def note(call: HostileCall) -> None:
+        told.append(call.request_headers["grpc-timeout"])
+        await call.trailers()
+
+    async with one_place() as (hostile, channel, _):
+        hostile.acts["note"] = note
+        began = time.monotonic()
+        waiting = asyncio.create_task(collect(start(channel, saying("note"))))
+        await eventually(lambda: hostile.refused_connections == 2)
+        waited = time.monotonic() - began
+        hostile.go_on("r")
+        await waiting
+        (timeout,) = told
+        assert 10 < int(timeout.removesuffix("u")) / 1e6 <= DEADLINE - waited
 
 
 async def test_a_call_that_waits_for_a_place_takes_that_of_a_connection_that_can_be_made() -> None:

@@ -14,7 +14,7 @@ from bridge.upstream.native.metadata import (
     Target,
     read_metadata,
     read_status,
-    request_section,
+    request_headers,
     status_of_http,
     timeout,
 )
@@ -26,7 +26,7 @@ SECONDS = {"n": 1e-9, "u": 1e-6, "m": 1e-3, "S": 1, "M": 60, "H": 3600}
 
 def fields_of(metadata: Metadata = (), deadline: float | None = None) -> list[Field]:
     """Return the fields of a request, decoded by hpack."""
-    section = request_section(TARGET, "/a.B/C", metadata, deadline)
+    section = request_headers(TARGET, "/a.B/C", metadata).section(deadline)
     return [(name, value) for name, value in hpack.Decoder().decode(section, raw=True)]
 
 
@@ -56,6 +56,7 @@ def test_a_call_with_any_time_has_no_timeout() -> None:
 @pytest.mark.parametrize(
     ("seconds", "value"),
     [
+        (-1, b"1n"),
         (1e-12, b"1n"),
         (0.05, b"50000000n"),
         (0.1, b"100000u"),

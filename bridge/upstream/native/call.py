@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 from bridge.status import Status
 from bridge.upstream.call import CallObserver, ChannelOptions, Request, Response, RpcError
 from bridge.upstream.native.answer import Answer
+from bridge.upstream.native.metadata import RequestHeaders
 from bridge.upstream.native.socket import Socket
 
 # What gRPC's own clients take, too.
@@ -22,7 +23,7 @@ class NativeCall(Generic[Request, Response]):
     """A server-streaming call as a ``Call``.
 
     Args:
-        section: The header section of its request.
+        headers: The headers of its request.
         body: The request, with its prefix.
         parse: Reads one response.
         options: How large a response may be.
@@ -34,7 +35,7 @@ class NativeCall(Generic[Request, Response]):
 
     def __init__(
         self,
-        section: bytes,
+        headers: RequestHeaders,
         body: bytes,
         parse: Callable[[bytes], Response],
         options: ChannelOptions,
@@ -44,7 +45,7 @@ class NativeCall(Generic[Request, Response]):
         done: Callable[[NativeCall[Request, Response]], None],
     ) -> None:
         self.backend = backend
-        self._section = section
+        self._headers = headers
         self._body = body
         self._parse = parse
         self._observer = observer
@@ -55,14 +56,15 @@ class NativeCall(Generic[Request, Response]):
         self._waiter: asyncio.Future[None] | None = None
         self._take: Callable[[Sequence[Response]], bool] | None = None
         self._held = 0
-        self._expiry = float("inf") if deadline is None else self._loop.time() + deadline
+        self._expiry = None if deadline is None else self._loop.time() + deadline
         self._timer = None if deadline is None else self._loop.call_later(deadline, self._expire)
 
     def start(self, socket: Socket) -> None:
         """Send the request."""
         self._socket = socket
         self._answer.arrived = partial(socket.arrivals.append, self)
-        self._answer.stream = socket.connection.open(self._section, self._body, self._answer)
+        section = self._headers.section(self._seconds_left())
+        self._answer.stream = socket.connection.open(section, self._body, self._answer)
         socket.flush()
 
     def fail(self, error: RpcError) -> None:
@@ -142,6 +144,9 @@ class NativeCall(Generic[Request, Response]):
             if stream.credit(held):
                 socket.flush()
 
+    def _seconds_left(self) -> float | None:
+        return None if self._expiry is None else self._expiry - self._loop.time()
+
     def _expire(self) -> None:
         self._end(RpcError(Status.DEADLINE_EXCEEDED))
 
@@ -158,7 +163,8 @@ class NativeCall(Generic[Request, Response]):
         self._done(self)
         ending = self._answer.ending
         assert ending is not None
-        if ending.status is Status.CANCELLED and self._expiry <= self._loop.time():
+        left = self._seconds_left()
+        if ending.status is Status.CANCELLED and left is not None and left <= 0:
             # The backend's clock was first: PROTOCOL-HTTP2.md, "Client Cancellation".
             ending = self._answer.ending = RpcError(Status.DEADLINE_EXCEEDED)
         if ending.status not in {Status.OK, Status.CANCELLED}:

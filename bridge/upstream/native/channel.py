@@ -26,7 +26,7 @@ from bridge.upstream.credentials import Tls
 from bridge.upstream.native import tls as native_tls
 from bridge.upstream.native.call import MAX_SECTION_BYTES, NativeCall
 from bridge.upstream.native.messages import prefixed
-from bridge.upstream.native.metadata import Target, request_section
+from bridge.upstream.native.metadata import Target, request_headers
 from bridge.upstream.native.socket import Socket
 
 # The pauses after connections that could not be made. A call in such a pause fails at once, unless
@@ -128,7 +128,7 @@ class NativeChannel:
         deadline: float | None,
     ) -> NativeCall[Request, Response]:
         call: NativeCall[Request, Response] = NativeCall(
-            request_section(self._target, method.path, metadata, deadline),
+            request_headers(self._target, method.path, metadata),
             prefixed(request.SerializeToString()),
             method.parse,
             self._options,

@@ -70,26 +70,37 @@ class Target:
     authority: str
 
 
-def request_section(target: Target, path: str, metadata: Metadata, deadline: float | None) -> bytes:
-    """Return the header section of a request, as it is sent.
+@dataclass(frozen=True, slots=True)
+class RequestHeaders:
+    """The headers of a request, but for its timeout, which is what is left when it is sent.
+
+    Attributes:
+        pseudo_headers: Those, as they are sent.
+        fields: The others, as they are sent.
+    """
+
+    pseudo_headers: bytes
+    fields: bytes
+
+    def section(self, seconds: float | None) -> bytes:
+        """Return the header section of a call that has so many seconds; None for any time."""
+        timeouts = [] if seconds is None else [(b"grpc-timeout", timeout(seconds))]
+        return self.pseudo_headers + write_fields(timeouts) + self.fields
+
+
+def request_headers(target: Target, path: str, metadata: Metadata) -> RequestHeaders:
+    """Return the headers of a request.
 
     Args:
         target: Where it goes.
         path: ``/package.Service/Method``.
         metadata: What is sent beside the message.
-        deadline: Seconds that the call has; None for any time.
 
     Raises:
         ValueError: a key or a value can't be sent.
     """
     given = [_to_field(key, value) for key, value in metadata]
-    timeouts = [] if deadline is None else [(b"grpc-timeout", timeout(deadline))]
-    return (
-        _pseudo_headers(target, path)
-        + write_fields(timeouts)
-        + _OF_EVERY_CALL
-        + write_fields(given)
-    )
+    return RequestHeaders(_pseudo_headers(target, path), _OF_EVERY_CALL + write_fields(given))
 
 
 @lru_cache(maxsize=1024)
