@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from h2.settings import SettingCodes
+from structlog.testing import capture_logs
 
 from bridge.status import Status
 from bridge.upstream.address import Endpoint
@@ -292,6 +293,19 @@ async def test_a_call_that_waits_for_a_place_fails_when_the_last_connection_is_l
             with pytest.raises(RpcError) as caught:
                 await call
             assert caught.value.status is Status.UNAVAILABLE
+
+
+async def test_what_nobody_expected_of_a_connection_fails_its_calls_and_is_logged() -> None:
+    # A label of a name has at most 63 letters, which Python doesn't say with an OSError.
+    async with channel_to(f"{'a' * 64}.example:50051") as channel:
+        with capture_logs() as logged:
+            for _ in range(2):
+                channel.reconnect()
+                with pytest.raises(RpcError) as caught:
+                    await collect(start(channel))
+                assert caught.value.status is Status.UNAVAILABLE
+                assert "idna" in caught.value.cause
+    assert [line["event"] for line in logged] == ["a connection failed to be made"] * 2
 
 
 async def test_a_call_that_waits_for_room_can_be_cancelled() -> None:

@@ -9,6 +9,8 @@ import ssl
 from contextlib import suppress
 from typing import Any
 
+import structlog
+
 from bridge.status import Status
 from bridge.upstream.address import Endpoint, UnixAddress, parse
 from bridge.upstream.call import (
@@ -28,6 +30,8 @@ from bridge.upstream.native.call import MAX_SECTION_BYTES, NativeCall
 from bridge.upstream.native.messages import prefixed
 from bridge.upstream.native.metadata import Target, request_headers
 from bridge.upstream.native.socket import Socket
+
+_log = structlog.get_logger("bridge.upstream")
 
 # The pauses after connections that could not be made. A call in such a pause fails at once, unless
 # it can wait for a place on a connection that there is.
@@ -188,6 +192,9 @@ class NativeChannel:
                 socket = await self._open()
         except (OSError, TimeoutError) as error:
             self._pause(_reason(error))
+        except Exception as error:
+            _log.exception("a connection failed to be made", backend=self._endpoint.target)
+            self._pause(repr(error))
         else:
             self._failures = 0
             self._sockets.append(socket)
