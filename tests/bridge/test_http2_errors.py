@@ -13,6 +13,7 @@ from tests.bridge.http2_ends import (
     RESPONSE,
     SECTION_BYTES,
     TRAILERS,
+    WINDOW,
     Heard,
     block,
     data,
@@ -53,12 +54,15 @@ class Wrong:
         section: The rule's.
         sent: It, in bytes; stream 1 has had its headers, and stream 3 nothing.
         code: What the server is told.
+        last: Whether it ends its stream, which is closed then if the request has been sent: such
+            a stream takes no frame (5.1), RST_STREAM among them.
     """
 
     what: str
     section: str
     sent: bytes
     code: ErrorCode
+    last: bool = False
 
 
 PROTOCOL = ErrorCode.PROTOCOL_ERROR
@@ -132,16 +136,24 @@ OF_THE_CONNECTION = [
 ]
 OF_THE_STREAM = [
     Wrong("content before headers", "8.1", data(3), PROTOCOL),
-    Wrong("an end before headers", "8.1", data(3, b"", frames.END_STREAM), PROTOCOL),
+    Wrong("an end before headers", "8.1", data(3, b"", frames.END_STREAM), PROTOCOL, last=True),
     Wrong("trailers that are not the end", "8.1", headers(3) + headers(3, *TRAILERS), PROTOCOL),
     Wrong("content after 103 alone", "8.1", headers(3, (b":status", b"103")) + data(3), PROTOCOL),
-    Wrong("103 as the end", "8.1", headers(3, (b":status", b"103"), flags=END), PROTOCOL),
+    Wrong(
+        "103 as the end", "8.1", headers(3, (b":status", b"103"), flags=END), PROTOCOL, last=True
+    ),
     Wrong("an empty section", "8.3.2", frame(1, stream_id=3, flags=4), PROTOCOL),
     Wrong("no :status", "8.3.2", headers(3, (b"server", b"x")), PROTOCOL),
     Wrong(":status behind a field", "8.3", headers(3, (b"server", b"x"), *RESPONSE), PROTOCOL),
     Wrong(":status twice", "8.3", headers(3, *RESPONSE[:1], *RESPONSE[:1]), PROTOCOL),
     Wrong("a request's :path", "8.3", headers(3, *RESPONSE, (b":path", b"/")), PROTOCOL),
-    Wrong(":status in trailers", "8.1", headers(3) + headers(3, *RESPONSE, flags=END), PROTOCOL),
+    Wrong(
+        ":status in trailers",
+        "8.1",
+        headers(3) + headers(3, *RESPONSE, flags=END),
+        PROTOCOL,
+        last=True,
+    ),
     Wrong("a status of two digits", "8.3.2", headers(3, (b":status", b"20")), PROTOCOL),
     Wrong("a status of 099", "8.3.2", headers(3, (b":status", b"099")), PROTOCOL),
     Wrong("a status with a sign", "8.3.2", headers(3, (b":status", b"+20")), PROTOCOL),
@@ -166,6 +178,7 @@ OF_THE_STREAM = [
         "8.2.2",
         headers(3) + headers(3, *TRAILERS, (b"upgrade", b"h2c"), flags=END),
         PROTOCOL,
+        last=True,
     ),
     Wrong("a stream's window widened by 0", "6.9", frames.window_update(3, 0), PROTOCOL),
     Wrong("a stream's window of 2^31", "6.9.1", frames.window_update(3, 2**31 - 1), FLOW),
@@ -176,10 +189,10 @@ def ids(wrong: Wrong) -> str:
     return f"{wrong.section} {wrong.what}"
 
 
-def struck(wrong: Wrong, size: int) -> tuple[Connection, Heard, Heard]:
+def struck(wrong: Wrong, size: int, request: bytes = b"") -> tuple[Connection, Heard, Heard]:
     """Return a connection on which it has come in pieces of ``size`` bytes, and its two calls."""
     connection = greeted()
-    first, second = opened(connection), opened(connection)
+    first, second = opened(connection), opened(connection, request)
     connection.receive(headers(1))
     connection.output()
     for piece in pieces(wrong.sent, size):
@@ -216,7 +229,7 @@ def test_nothing_is_said_or_done_on_a_connection_that_has_failed(wrong: Wrong) -
 @pytest.mark.parametrize("wrong", OF_THE_STREAM, ids=ids)
 def test_one_stream_ends_with_the_right_code_and_the_others_go_on(wrong: Wrong, size: int) -> None:
     connection, other, bad = struck(wrong, size)
-    assert sent_codes(connection) == ({3: wrong.code}, None)
+    assert sent_codes(connection) == ({} if wrong.last else {3: wrong.code}, None)
     assert bad.failure is not None
     assert bad.failure.kind is FailureKind.MALFORMED
     assert bad.failure.code == wrong.code
@@ -225,6 +238,15 @@ def test_one_stream_ends_with_the_right_code_and_the_others_go_on(wrong: Wrong, 
     assert other.content == b"text"
     assert not connection.failure
     assert connection.open_streams == 0
+
+
+@pytest.mark.parametrize("wrong", [wrong for wrong in OF_THE_STREAM if wrong.last], ids=ids)
+def test_a_server_that_ends_its_side_wrong_is_told_while_a_request_is_being_sent(
+    wrong: Wrong,
+) -> None:
+    connection, _, bad = struck(wrong, 1 << 20, request=bytes(WINDOW + 1))
+    assert sent_codes(connection) == ({3: wrong.code}, None)
+    assert bad.failure is not None
 
 
 @pytest.mark.parametrize(

@@ -156,18 +156,25 @@ def test_nothing_is_given_back_on_a_stream_that_has_ended() -> None:
 
 
 @pytest.mark.parametrize(
-    "beyond",
-    [data(1, b"x"), data(1, b"x", frames.END_STREAM), data(1, b"\0", frames.PADDED)],
+    ("beyond", "resets"),
+    [
+        (data(1, b"x"), {1: ErrorCode.FLOW_CONTROL_ERROR}),
+        # The stream is closed then.
+        (data(1, b"x", frames.END_STREAM), {}),
+        (data(1, b"\0", frames.PADDED), {1: ErrorCode.FLOW_CONTROL_ERROR}),
+    ],
     ids=["content", "the last content", "padding"],
 )
-def test_who_sends_beyond_a_stream_s_window_loses_the_stream_alone(beyond: bytes) -> None:
+def test_who_sends_beyond_a_stream_s_window_loses_the_stream_alone(
+    beyond: bytes, resets: dict[int, int]
+) -> None:
     connection = greeted()
     slow, other = holding(connection), opened(connection)
     connection.output()
     connection.receive(headers(1) + headers(3) + whole_window(1) + data(1, b""))
     assert slow.failure is None
     connection.receive(beyond + data(3, b"x", frames.END_STREAM))
-    assert sent_codes(connection) == ({1: ErrorCode.FLOW_CONTROL_ERROR}, None)
+    assert sent_codes(connection) == (resets, None)
     assert slow.failure is not None
     assert slow.failure.kind is FailureKind.MALFORMED
     assert slow.failure.code == ErrorCode.FLOW_CONTROL_ERROR

@@ -150,9 +150,7 @@ class Stream:
     def reset(self, code: ErrorCode) -> None:
         """End the stream, and tell its receiver no more; without effect on one that has ended."""
         if self.stream_id:
-            # A stream that both ends have ended is closed, and takes no frame (section 5.1).
-            if self._unsent is not None or not self.half_closed:
-                self._output.append(rst_stream(self.stream_id, code))
+            self._send_reset(code)
             self._close()
 
     def fail(self, failure: Failure) -> None:
@@ -162,7 +160,7 @@ class Stream:
 
     def refuse(self, error: StreamError) -> None:
         """End a stream on which something is wrong."""
-        self._output.append(rst_stream(self.stream_id, error.code))
+        self._send_reset(error.code)
         self.fail(Failure(FailureKind.MALFORMED, error.code, str(error)))
 
     def receive_headers(self, fields: list[Field], *, last: bool) -> None:
@@ -208,6 +206,11 @@ class Stream:
             self._output.append(rst_stream(self.stream_id, ErrorCode.NO_ERROR))
         self._close()
         self.receiver.ended()
+
+    def _send_reset(self, code: ErrorCode) -> None:
+        # A stream that both ends have ended is closed, and takes no frame (section 5.1).
+        if self._unsent is not None or not self.half_closed:
+            self._output.append(rst_stream(self.stream_id, code))
 
     def _close(self) -> None:
         self._forget(self.stream_id)
