@@ -46,7 +46,6 @@ class Answer:
     __slots__ = (
         "_closed",
         "_held",
-        "_http_status",
         "_max_section_bytes",
         "_status",
         "arrived",
@@ -70,7 +69,6 @@ class Answer:
         self._max_section_bytes = max_section_bytes
         self._closed = closed
         self._held = 0
-        self._http_status = 200
         self._status: RpcError | None = None
 
     def take(self) -> tuple[list[bytes], int]:
@@ -182,9 +180,7 @@ class Answer:
 
     def _ending(self) -> RpcError:
         if self._status is None:
-            return RpcError(
-                status_of_http(self._http_status), cause="the answer ends without a grpc-status"
-            )
+            return RpcError(Status.UNKNOWN, cause="the answer ends without a grpc-status")
         if self._status.status is Status.OK and self.reader.in_a_message:
             return RpcError(Status.INTERNAL, cause="the answer ends with OK inside a message")
         return self._status
@@ -205,7 +201,6 @@ class Answer:
             self._status = OK if status is Status.OK else RpcError(status, message, metadata)
 
     def _refuse_http(self, status: int, fields: list[Field], content_type: bytes) -> None:
-        self._http_status = status
         given, message = read_status(read_metadata(fields))
         if given is not None and given is not Status.OK:
             self.end(RpcError(given, message, read_metadata(fields)))
