@@ -25,7 +25,7 @@ class Method(Generic[Request, Response]):
 
     Attributes:
         path: ``/package.Service/Method``.
-        request_type: The class of its request.
+        request_type: The class of its request; only for mypy, which knows ``Request`` by it.
         parse: Reads one response; raises ``google.protobuf.message.DecodeError``.
     """
 
