@@ -133,12 +133,14 @@ class ChannelOptions:
         keepalive_timeout: Seconds to the answer of a ping; without one the connection is lost.
         authority: The ``:authority`` of requests, and the name that the backend's certificate
             must have; empty for that of the endpoint.
+        idle_timeout: Seconds without a call after which a connection is closed if there are others.
     """
 
     max_message_bytes: int
     keepalive: float
     keepalive_timeout: float
     authority: str = ""
+    idle_timeout: float = 60.0
 
 
 class Channel(Protocol):

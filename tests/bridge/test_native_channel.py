@@ -5,6 +5,8 @@ import gzip
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from typing import cast
 
 import pytest
 from h2.settings import SettingCodes
@@ -14,7 +16,10 @@ from bridge.status import Status
 from bridge.upstream.address import Endpoint
 from bridge.upstream.call import Call, Channel, ChannelOptions, RpcError
 from bridge.upstream.completion import LIST_MODELS, STREAM_COMPLETION
+from bridge.upstream.credentials import Tls
 from bridge.upstream.native import connect
+from bridge.upstream.native.channel import NativeChannel
+from bridge.upstream.native.socket import Socket
 from protos.completion.v1.completion_pb2 import (
     ListModelsRequest,
     Message,
@@ -50,9 +55,12 @@ class Observer:
 
 @asynccontextmanager
 async def channel_to(
-    address: str, observer: Observer | None = None, options: ChannelOptions = OPTIONS
+    address: str,
+    observer: Observer | None = None,
+    options: ChannelOptions = OPTIONS,
+    tls: Tls | None = None,
 ) -> AsyncIterator[Channel]:
-    channel = connect(Endpoint(address, address), options, None, observer or Observer())
+    channel = connect(Endpoint(address, address), options, tls, observer or Observer())
     try:
         yield channel
     finally:
@@ -222,16 +230,61 @@ async def collect(call: Call[StreamCompletionResponse]) -> list[str]:
     return [text async for messages in call for text in texts(messages)]
 
 
+def held_calls(channel: Channel, count: int) -> list[asyncio.Task[list[str]]]:
+    """Start calls that have one message, and end when the backend is told to go on."""
+    return [
+        asyncio.create_task(collect(start(channel, saying("good", 1, held=True))))
+        for _ in range(count)
+    ]
+
+
 async def test_more_connections_are_made_when_one_takes_no_more_streams() -> None:
     async with few_streams(2) as hostile, channel_to(hostile.address) as channel:
-        held = [
-            asyncio.create_task(collect(start(channel, saying("good", 1, held=True))))
-            for _ in range(5)
-        ]
+        held = held_calls(channel, 5)
         await eventually(lambda: hostile.open_calls == 5)
         assert hostile.open_connections == 3
         hostile.go_on("r")
         assert await asyncio.gather(*held) == [["a"]] * 5
+
+
+async def test_a_backend_gets_at_most_a_hundred_connections() -> None:
+    async with few_streams(1) as hostile, channel_to(hostile.address) as channel:
+        held = held_calls(channel, 102)
+        await eventually(lambda: hostile.open_calls == 100)
+        hostile.go_on("r")
+        assert await asyncio.gather(*held) == [["a"]] * 102
+        assert hostile.open_connections == 100
+
+
+def sockets(channel: Channel) -> list[Socket]:
+    return cast("NativeChannel", channel)._sockets  # noqa: SLF001 - nothing else shows them
+
+
+async def test_connections_that_have_had_no_call_for_a_while_are_closed_but_for_one() -> None:
+    # Keepalive makes the ticks shorter, too.
+    options = replace(OPTIONS, keepalive=0.05, idle_timeout=0.2)
+    async with few_streams(1) as hostile, channel_to(hostile.address, None, options) as channel:
+        held = held_calls(channel, 3)
+        await eventually(lambda: hostile.open_calls == 3)
+        hostile.go_on("r")
+        await asyncio.gather(*held)
+        await eventually(lambda: hostile.open_connections == 1)
+        (kept,) = sockets(channel)
+        assert await collect(start(channel, saying("good", 1))) == ["a"]
+        assert sockets(channel) == [kept]
+
+
+async def test_a_connection_whose_stream_ids_have_run_out_ends_with_its_last_stream() -> None:
+    async with serving_hostile() as hostile, channel_to(hostile.address) as channel:
+        assert await collect(start(channel, saying("good", 1))) == ["a"]
+        (first,) = sockets(channel)
+        first.connection._next_id = 2**31 - 1  # noqa: SLF001 - a billion calls take too long
+        held = held_calls(channel, 2)
+        await eventually(lambda: hostile.open_calls == hostile.open_connections == 2)
+        hostile.go_on("r")
+        assert await asyncio.gather(*held) == [["a"]] * 2
+        await eventually(lambda: hostile.open_connections == 1)
+        assert first not in sockets(channel)
 
 
 @asynccontextmanager
@@ -239,7 +292,7 @@ async def one_place() -> AsyncIterator[tuple[HostileBackend, Channel, asyncio.Ta
     """Return a backend that takes one stream on one connection, and the call that has it."""
     async with few_streams(1) as hostile, channel_to(hostile.address) as channel:
         hostile.most_connections = 1
-        holder = asyncio.create_task(collect(start(channel, saying("good", 1, held=True))))
+        (holder,) = held_calls(channel, 1)
         await eventually(lambda: hostile.open_calls == 1)
         yield hostile, channel, holder
 

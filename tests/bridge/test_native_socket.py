@@ -2,14 +2,17 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import cast
 
 import pytest
+import trustme
 
 from bridge.upstream.call import ChannelOptions, RpcError
+from bridge.upstream.credentials import Tls
 from bridge.upstream.http2 import frames
 from tests.bridge.test_native_channel import channel_to, collect, start
 from tests.faults.hostile_backend import saying, serving_hostile
@@ -73,6 +76,31 @@ async def test_a_backend_that_closes_its_side_and_reads_no_answer_loses_its_conn
         with pytest.raises(RpcError) as caught:
             await asyncio.wait_for(collect(start(channel)), 10)
         assert caught.value.cause == "the backend closed the connection"
+
+
+async def call_over_tls(protocols: list[str]) -> list[str]:
+    """Call a backend that speaks HTTP/2, and says that it speaks ``protocols``."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    context.set_alpn_protocols(protocols)
+    trusted = Tls(authority.cert_pem.bytes(), None, None)
+    async with (
+        serving_hostile(tls=context) as hostile,
+        channel_to(hostile.address, tls=trusted) as channel,
+    ):
+        return await collect(start(channel, saying("good", 1)))
+
+
+async def test_a_backend_that_says_h2_is_spoken_to_over_tls() -> None:
+    assert await call_over_tls(["http/1.1", "h2"]) == ["a"]
+
+
+@pytest.mark.parametrize("protocols", [[], ["http/1.1"]], ids=["nothing", "HTTP/1.1"])
+async def test_a_backend_that_does_not_say_h2_is_not_spoken_to(protocols: list[str]) -> None:
+    with pytest.raises(RpcError, match="UNAVAILABLE") as caught:
+        await call_over_tls(protocols)
+    assert caught.value.cause.endswith("the backend speaks TLS, but not HTTP/2 (ALPN)")
 
 
 async def test_a_system_that_has_no_limit_for_the_unacknowledged_does_without(

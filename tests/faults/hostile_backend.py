@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
@@ -161,10 +162,11 @@ class HostileBackend:
 @asynccontextmanager
 async def serving_hostile(
     settings: Mapping[SettingCodes | int, int] = ANY_NUMBER_OF_STREAMS,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[HostileBackend]:
     """Serve a hostile backend on a free port, which announces ``settings`` to its clients."""
     backend = HostileBackend(settings)
-    async with await asyncio.start_server(backend.accept, "127.0.0.1", 0) as server:
+    async with await asyncio.start_server(backend.accept, "127.0.0.1", 0, ssl=tls) as server:
         host, port = server.sockets[0].getsockname()
         backend.address = f"{host}:{port}"
         try:

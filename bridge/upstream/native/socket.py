@@ -19,9 +19,6 @@ _TICK_SECONDS = 1.0
 # For what is unsent, which a server may not read, and for TLS's farewell, which it may not return.
 _FAREWELL_SECONDS = 0.2
 
-# How long a connection may have no call before its owner is told.
-_IDLE_SECONDS = 60.0
-
 
 class Arrival(Protocol):
     """Who has messages to hand over."""
@@ -51,7 +48,8 @@ class Socket(asyncio.Protocol):
     """A connection to a backend.
 
     Args:
-        options: When the backend is pinged, and how long it may be silent then.
+        options: When the backend is pinged, how long it may be silent then, and after how long
+            without a call the owner is told.
         max_section_bytes: The size of the largest header section.
         owner: Who places calls on it.
 
@@ -66,6 +64,7 @@ class Socket(asyncio.Protocol):
         self.arrivals: list[Arrival] = []
         self._keepalive = options.keepalive or float("inf")
         self._keepalive_timeout = options.keepalive_timeout
+        self._idle_timeout = options.idle_timeout
         self._owner = owner
         self._loop = asyncio.get_running_loop()
         self._ready = self._loop.create_future()
@@ -186,7 +185,7 @@ class Socket(asyncio.Protocol):
             self._keep_alive(now)
         elif self.connection.draining:
             self.leave()
-        elif now - self._busy >= _IDLE_SECONDS:
+        elif now - self._busy >= self._idle_timeout:
             self._owner.idle(self)
         if not self._transport.is_closing():
             limit = self._keepalive if self._pinged is None else self._keepalive_timeout
