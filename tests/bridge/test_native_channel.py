@@ -274,6 +274,17 @@ async def test_connections_that_have_had_no_call_for_a_while_are_closed_but_for_
         assert sockets(channel) == [kept]
 
 
+async def test_of_connections_that_are_idle_at_once_one_is_kept() -> None:
+    async with few_streams(1) as hostile, channel_to(hostile.address) as channel:
+        held = held_calls(channel, 3)
+        await eventually(lambda: hostile.open_calls == 3)
+        hostile.go_on("r")
+        await asyncio.gather(*held)
+        for socket in tuple(sockets(channel)):
+            cast("NativeChannel", channel).idle(socket)
+        assert [s.connection.draining for s in sockets(channel)] == [True, True, False]
+
+
 async def test_a_connection_whose_stream_ids_have_run_out_ends_with_its_last_stream() -> None:
     async with serving_hostile() as hostile, channel_to(hostile.address) as channel:
         assert await collect(start(channel, saying("good", 1))) == ["a"]

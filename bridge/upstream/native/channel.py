@@ -25,6 +25,7 @@ from bridge.upstream.call import (
     RpcError,
 )
 from bridge.upstream.credentials import Tls
+from bridge.upstream.http2 import Connection
 from bridge.upstream.native import tls as native_tls
 from bridge.upstream.native.call import MAX_SECTION_BYTES, NativeCall
 from bridge.upstream.native.messages import prefixed
@@ -158,7 +159,7 @@ class NativeChannel:
 
     def idle(self, socket: Socket) -> None:
         """See ``Owner``."""
-        if len(self._sockets) > 1:
+        if len(self._taking()) > 1:
             socket.leave()
 
     def lost(self, socket: Socket) -> None:
@@ -176,8 +177,11 @@ class NativeChannel:
         if self._waiting and self._connecting is None:
             self._make_room()
 
+    def _taking(self) -> list[Connection]:
+        return [s.connection for s in self._sockets if not s.connection.draining]
+
     def _make_room(self) -> None:
-        taking = [s.connection for s in self._sockets if not s.connection.draining]
+        taking = self._taking()
         if len(taking) >= _MOST_CONNECTIONS or any(not c.open_streams for c in taking):
             # A backend that takes no call on this connection takes none on another.
             return
