@@ -213,11 +213,30 @@ async def test_a_call_that_is_cancelled_inflates_nothing_more() -> None:
         assert caught.value.status is Status.CANCELLED
 
 
-async def test_a_unary_call_must_have_one_message(stepped: SteppedBackend) -> None:
+async def test_a_unary_call_that_fails_has_its_status(stepped: SteppedBackend) -> None:
     async with channel_to(stepped.address) as channel:
         with pytest.raises(RpcError) as caught:
             await channel.unary(LIST_MODELS, ListModelsRequest(), deadline=5)
         assert caught.value.status is Status.UNIMPLEMENTED
+
+
+async def test_a_unary_call_must_have_a_message(stepped: SteppedBackend) -> None:
+    async with channel_to(stepped.address) as channel:
+        await stepped.end()
+        with pytest.raises(RpcError) as caught:
+            await channel.unary(STREAM_COMPLETION, StreamCompletionRequest(), deadline=5)
+        assert caught.value.cause == "a unary call got no message"
+
+
+async def test_a_unary_call_ends_with_its_second_message(stepped: SteppedBackend) -> None:
+    async with channel_to(stepped.address) as channel:
+        for _ in range(2):
+            await stepped.send(StreamCompletionResponse(text="a"))
+        with pytest.raises(RpcError) as caught:
+            await channel.unary(STREAM_COMPLETION, StreamCompletionRequest(), deadline=5)
+        assert caught.value.status is Status.INTERNAL
+        assert caught.value.cause == "a unary call got several messages"
+        await stepped.cancelled()
 
 
 @asynccontextmanager

@@ -103,10 +103,13 @@ class NativeChannel:
         try:
             async for messages in call:
                 found += messages
+                if len(found) > 1:
+                    break
         finally:
             call.cancel()
         if len(found) != 1:
-            raise RpcError(Status.INTERNAL, cause=f"a unary call got {len(found)} messages")
+            cause = f"a unary call got {'several messages' if found else 'no message'}"
+            raise RpcError(Status.INTERNAL, cause=cause)
         return found[0]
 
     def reconnect(self) -> None:
