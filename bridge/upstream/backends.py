@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack, suppress
 from itertools import chain
 from types import TracebackType
 from typing import Self
@@ -208,15 +208,26 @@ class Backends:
         self.refreshed += 1
         await asyncio.gather(*(self._resolve(address) for address in self._found))
         wanted = dict.fromkeys(chain.from_iterable(self._found.values()))
-        for endpoint, link in tuple(self._links.items()):
-            if endpoint not in wanted or link.credentials != self._credentials:
-                del self._links[endpoint]
-                self._drain(link)
-        for endpoint in wanted:
-            if endpoint not in self._links:
-                self._links[endpoint] = Link(
-                    endpoint, self._credentials, self._options, self._connect, self._lost
-                )
+        kept = {
+            endpoint: link
+            for endpoint, link in self._links.items()
+            if endpoint in wanted and link.credentials == self._credentials
+        }
+        made = await self._make(endpoint for endpoint in wanted if endpoint not in kept)
+        left = [link for endpoint, link in self._links.items() if endpoint not in kept]
+        self._links = kept | made
+        for link in left:
+            self._drain(link)
+
+    async def _make(self, endpoints: Iterable[Endpoint]) -> dict[Endpoint, Link]:
+        made: dict[Endpoint, Link] = {}
+        async with AsyncExitStack() as unless_all_are_made:
+            for endpoint in endpoints:
+                link = Link(endpoint, self._credentials, self._options, self._connect, self._lost)
+                unless_all_are_made.push_async_callback(link.close)
+                made[endpoint] = link
+            unless_all_are_made.pop_all()
+        return made
 
     async def _resolve(self, address: Address) -> None:
         try:

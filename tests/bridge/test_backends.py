@@ -14,8 +14,9 @@ from bridge.settings import Settings
 from bridge.status import Status
 from bridge.upstream import Backends, Call, RpcError
 from bridge.upstream.address import Endpoint, HostAddress, parse
+from bridge.upstream.call import CallObserver, Channel, ChannelOptions, Connect
 from bridge.upstream.completion import STREAM_COMPLETION
-from bridge.upstream.credentials import CredentialFiles
+from bridge.upstream.credentials import CredentialFiles, Tls
 from bridge.upstream.transport import transport
 from protos.completion.v1.completion_pb2 import StreamCompletionRequest, StreamCompletionResponse
 from tests.bridge.stepped import SteppedBackend, serving_stepped
@@ -53,10 +54,10 @@ class Name:
         return [Endpoint(target, target) for target in self.targets]
 
 
-def behind(name: Name, refresh: float = 0.02) -> Backends:
+def behind(name: Name, refresh: float = 0.02, connect: Connect | None = None) -> Backends:
     settings = Settings()
-    connect, options = transport(settings.transport), settings.channel_options
-    return Backends([name], CredentialFiles(), options, connect=connect, refresh=refresh)
+    made_by, options = connect or transport(settings.transport), settings.channel_options
+    return Backends([name], CredentialFiles(), options, connect=made_by, refresh=refresh)
 
 
 def start(backends: Backends) -> Call[StreamCompletionResponse]:
@@ -261,6 +262,28 @@ async def test_an_exception_of_ours_does_not_end_the_looking() -> None:
             await eventually(lambda: backends.refreshed > refreshed + 1)
             name.broken, name.targets = False, (new.address,)
             await eventually(lambda: [k.endpoint.target for k in backends.links] == [new.address])
+
+
+@pytest.mark.logs_errors
+async def test_one_channel_that_can_t_be_made_leaves_all_as_they_were() -> None:
+    make = transport(Settings().transport)
+
+    def connect(
+        endpoint: Endpoint, options: ChannelOptions, tls: Tls | None, observer: CallObserver
+    ) -> Channel:
+        if endpoint.target == "broken":
+            raise ZeroDivisionError
+        return make(endpoint, options, tls, observer)
+
+    async with stepped_backends(2) as (old, new):
+        name = Name(old.address)
+        async with behind(name, connect=connect) as backends:
+            before, refreshed = backends.links, backends.refreshed
+            name.targets = (new.address, "broken")
+            await eventually(lambda: backends.refreshed > refreshed + 1)
+            assert backends.links == before
+            assert start(backends).backend == old.address
+        assert new.asked_for == []
 
 
 async def test_a_name_that_is_found_late_is_used_then() -> None:

@@ -187,6 +187,36 @@ async def test_files_that_can_t_be_used_change_nothing(files: Files) -> None:
         assert running.backends.links == (link,)
 
 
+@pytest.mark.logs_errors
+async def test_good_files_with_which_no_channel_can_be_made_change_nothing(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key_log = tmp_path / "key.log"
+    monkeypatch.setenv("SSLKEYLOGFILE", str(key_log))
+    async with (
+        serving_stepped(credentials=files.server("127.0.0.1", ask_client=True)) as stepped,
+        bridge_to(stepped, **files.mutual, transport="native", backend_refresh=0.05) as (
+            running,
+            http,
+        ),
+    ):
+        (link,) = running.backends.links
+        # Python's ssl makes no context when it can't write to this file.
+        key_log.unlink()
+        key_log.mkdir()
+        refreshed = running.backends.refreshed
+        files.write_certificate("bridge two")
+        await eventually(lambda: running.backends.refreshed >= refreshed + 2)
+        assert running.backends.links == (link,)
+        await stepped.end()
+        assert (await http.post(PATH, json=ask("hello"))).content == DONE
+        key_log.rmdir()
+        await eventually(lambda: link not in running.backends.links)
+        await stepped.end()
+        assert (await http.post(PATH, json=ask("hello"))).content == DONE
+        assert stepped.client_name == "bridge two"
+
+
 @on_each_transport
 async def test_a_token_is_sent_with_each_rpc_and_read_again(files: Files) -> None:
     async with (
