@@ -94,6 +94,22 @@ async def test_a_backend_is_trusted_when_the_authority_has_signed_its_name(files
 
 
 @on_each_transport
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+async def test_what_a_comment_says_of_an_authority_does_not_matter(
+    files: Files, encoding: str
+) -> None:
+    others = trustme.CA().cert_pem.bytes()
+    comments = ["# Früher\n".encode(encoding), "# Größe: 2048\n".encode(encoding)]
+    files.ca.write_bytes(comments[0] + others + comments[1] + files.ca.read_bytes())
+    async with (
+        serving_stepped(credentials=files.server("127.0.0.1")) as stepped,
+        bridge_to(stepped, backend_tls=True, backend_ca=files.ca) as (_, http),
+    ):
+        await stepped.end()
+        assert (await http.post(PATH, json=ask("hello"))).content == DONE
+
+
+@on_each_transport
 @pytest.mark.parametrize("wrong", ["name", "authority", "no TLS at the backend", "no TLS at all"])
 async def test_a_backend_that_can_t_be_trusted_gets_no_request(
     files: Files, wrong: str, tmp_path_factory: pytest.TempPathFactory

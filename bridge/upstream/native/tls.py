@@ -12,7 +12,9 @@ PROTOCOL = "h2"
 
 def context(tls: Tls) -> ssl.SSLContext:
     """Return what connections to a backend are made with."""
-    made = ssl.create_default_context(cadata=None if tls.ca is None else tls.ca.decode())
+    # Python takes PEM as ASCII only, and a comment in it may be anything.
+    authorities = None if tls.ca is None else tls.ca.decode("ascii", errors="ignore")
+    made = ssl.create_default_context(cadata=authorities)
     made.set_alpn_protocols([PROTOCOL])
     if tls.certificate is not None:
         # OpenSSL could read it from memory, but Python's ssl can't:
