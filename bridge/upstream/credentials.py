@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,19 +73,41 @@ class CredentialFiles:
         # gRPC's core says of a bad file only that no connection can be made.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
-            if self.ca is not None:
-                context.load_verify_locations(self.ca)
-        except (ssl.SSLError, OSError) as error:
+            if tls.ca is not None:
+                context.load_verify_locations(cadata=ascii_pem(tls.ca))
+        except (ssl.SSLError, ValueError) as error:
             raise CredentialsError(f"{self.ca} has no certificates in PEM: {error}") from error
         try:
-            if self.certificate is not None:
-                context.load_cert_chain(self.certificate, self.key, password=_no_password)
-        except (ssl.SSLError, OSError) as error:
+            load_certificate(context, tls)
+        except OSError as error:
             raise CredentialsError(
-                f"{self.certificate} and {self.key} are not a certificate and its key in PEM: "
-                f"{error}"
+                f"{self.certificate} and {self.key} can't be used as a certificate and its key in "
+                f"PEM: {error}"
             ) from error
         return tls
+
+
+def ascii_pem(pem: bytes) -> str:
+    """Return ``pem`` as Python takes it: as ASCII. Only a comment in it may be anything else."""
+    return pem.decode("ascii", errors="ignore")
+
+
+def load_certificate(context: ssl.SSLContext, tls: Tls) -> None:
+    """Make ``context`` show the bridge's certificate, if it has one.
+
+    Raises:
+        OSError: the certificate is none, or the key is another one's; or no temporary file can be
+            written. (``ssl.SSLError`` is one.)
+    """
+    if tls.certificate is None:
+        return
+    # OpenSSL could read them from memory, but Python's ssl can't:
+    # https://github.com/python/cpython/issues/60691
+    with tempfile.NamedTemporaryFile() as certificate, tempfile.NamedTemporaryFile() as key:
+        for file, pem in ((certificate, tls.certificate), (key, tls.key or b"")):
+            file.write(pem)
+            file.flush()
+        context.load_cert_chain(certificate.name, key.name, password=_no_password)
 
 
 def _no_password() -> bytes:

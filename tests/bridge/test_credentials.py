@@ -1,5 +1,6 @@
 """TLS to the backends, in both directions, tokens, and files that are replaced."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -282,8 +283,37 @@ def test_settings_that_need_each_other_are_told(
     assert message in explain(caught.value)
 
 
+@pytest.mark.parametrize("name", ["ca", "certificate", "key"])
+def test_each_file_is_read_once_so_that_what_is_checked_is_what_is_used(
+    files: Files, name: str
+) -> None:
+    paths: dict[str, Any] = {"ca": files.ca, "certificate": files.certificate, "key": files.key}
+    content: bytes = paths[name].read_bytes()
+    reader, writer = os.pipe()
+    os.write(writer, content)
+    os.close(writer)
+    try:
+        read = CredentialFiles(tls=True, **{**paths, name: Path(f"/dev/fd/{reader}")}).read()
+    finally:
+        os.close(reader)
+    assert getattr(read.tls, name) == content
+
+
+@on_each_transport
+async def test_another_key_in_the_certificate_s_file_does_not_matter(files: Files) -> None:
+    other = files.authority.issue_cert(common_name="other").private_key_pem.bytes()
+    files.certificate.write_bytes(other + files.certificate.read_bytes())
+    async with (
+        serving_stepped(credentials=files.server("127.0.0.1", ask_client=True)) as stepped,
+        bridge_to(stepped, **files.mutual) as (_, http),
+    ):
+        await stepped.end()
+        assert (await http.post(PATH, json=ask("hello"))).content == DONE
+        assert stepped.client_name == "bridge one"
+
+
 @pytest.mark.parametrize("name", ["backend_ca", "backend_certificate", "backend_key"])
-@pytest.mark.parametrize("text", [None, "no PEM"])
+@pytest.mark.parametrize("text", [None, "", "no PEM", "\N{SNOWMAN}"])
 def test_a_file_that_can_t_be_used_is_named(
     files: Files, name: str, text: str | None, tmp_path: Path
 ) -> None:
