@@ -151,6 +151,7 @@ class Backends:
 
         Raises:
             RpcError: no backend has been found, with UNAVAILABLE.
+            ValueError: the metadata can't be sent; see ``Channel.stream``.
         """
         link = self._place()
         return link.channel.stream(method, request, (*metadata, *link.metadata), deadline=deadline)
@@ -167,6 +168,7 @@ class Backends:
 
         Raises:
             RpcError: the RPC ended with another status than OK, or no backend has been found.
+            ValueError: the metadata can't be sent; see ``Channel.stream``.
         """
         tries_left = UNSEEN_TRIES
         while True:

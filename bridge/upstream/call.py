@@ -154,7 +154,12 @@ class Channel(Protocol):
         *,
         deadline: float | None,
     ) -> Call[Response]:
-        """Start a server-streaming RPC that has ``deadline`` seconds; None: any time."""
+        """Start a server-streaming RPC that has ``deadline`` seconds; None: any time.
+
+        Raises:
+            ValueError: the metadata can't be sent. A transport may end the RPC with INTERNAL
+                instead.
+        """
         ...
 
     async def unary(
@@ -169,6 +174,7 @@ class Channel(Protocol):
 
         Raises:
             RpcError: the RPC ended with another status than OK.
+            ValueError: the metadata can't be sent, as for ``stream``.
         """
         ...
 

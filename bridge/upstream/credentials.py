@@ -61,12 +61,17 @@ class CredentialFiles:
 
         Raises:
             CredentialsError: one of them can't be read, is no PEM, or the key is another
-                certificate's.
+                certificate's; or the token can't be sent.
         """
-        tls = self._read_tls() if self.tls else None
+        return Credentials(self._read_tls() if self.tls else None, self._read_token())
+
+    def _read_token(self) -> str | None:
         raw = _read(self.token_file)
-        token = self.token or None if raw is None else _as_token(raw, self.token_file)
-        return Credentials(tls, token)
+        if raw is not None:
+            return _as_token(raw.decode("ascii", errors="replace"), str(self.token_file))
+        if self.token:
+            return _as_token(self.token, "BRIDGE_BACKEND_TOKEN (--backend-token)")
+        return None
 
     def _read_tls(self) -> Tls:
         tls = Tls(_read(self.ca), _read(self.certificate), _read(self.key))
@@ -122,8 +127,8 @@ def _read(path: Path | None) -> bytes | None:
         raise CredentialsError(f"{path} can't be read: {error.strerror}") from error
 
 
-def _as_token(raw: bytes, path: Path | None) -> str:
-    token = raw.strip().decode("ascii", errors="replace")
+def _as_token(text: str, source: str) -> str:
+    token = text.strip()
     if not token.isprintable() or not token.isascii() or not token:
-        raise CredentialsError(f"{path} has no token: one line of ASCII is expected")
+        raise CredentialsError(f"{source} has no token: one line of ASCII is expected")
     return token

@@ -252,19 +252,32 @@ async def test_a_token_is_sent_with_each_rpc_and_read_again(files: Files) -> Non
 
 
 @on_each_transport
-async def test_a_token_can_be_a_setting(stepped: SteppedBackend) -> None:
-    async with bridge_to(stepped, backend_token=SecretStr("secret")) as (_, http):
+@pytest.mark.parametrize("token", ["secret", " secret\r\n"])
+async def test_a_token_can_be_a_setting(stepped: SteppedBackend, token: str) -> None:
+    async with bridge_to(stepped, backend_token=SecretStr(token)) as (_, http):
         await stepped.end()
         await http.post(PATH, json=ask("hello"))
     assert ("authorization", "Bearer secret") in stepped.metadata
 
 
-def test_a_token_of_several_lines_is_none(tmp_path: Path) -> None:
+NO_TOKENS = [" \n", "my-secret\ntwo", "my-secret é", "my-secret \udcff"]
+
+
+@pytest.mark.parametrize("content", ["", *NO_TOKENS])
+def test_a_token_of_several_lines_is_none(tmp_path: Path, content: str) -> None:
     file = tmp_path / "token"
-    for text in ("", "one\ntwo", "é"):
-        file.write_text(text)
-        with pytest.raises(CredentialsError, match="has no token: one line of ASCII is expected"):
-            CredentialFiles(token_file=file).read()
+    file.write_bytes(content.encode(errors="surrogateescape"))
+    with pytest.raises(CredentialsError, match="has no token: one line of ASCII is expected"):
+        CredentialFiles(token_file=file).read()
+
+
+@pytest.mark.parametrize("token", NO_TOKENS)
+def test_a_setting_that_is_no_token_is_told_and_not_shown(token: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings(backend_token=SecretStr(token))
+    assert explain(caught.value) == (
+        "BRIDGE_BACKEND_TOKEN (--backend-token) has no token: one line of ASCII is expected"
+    )
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,11 @@ class NativeChannel:
         *,
         deadline: float | None,
     ) -> Call[Response]:
-        """Start a server-streaming RPC that has ``deadline`` seconds."""
+        """Start a server-streaming RPC that has ``deadline`` seconds.
+
+        Raises:
+            ValueError: the metadata can't be sent.
+        """
         return self._start(method, request, metadata, deadline)
 
     async def unary(
@@ -97,7 +101,12 @@ class NativeChannel:
         *,
         deadline: float,
     ) -> Response:
-        """Run a unary RPC that has ``deadline`` seconds."""
+        """Run a unary RPC that has ``deadline`` seconds.
+
+        Raises:
+            RpcError: the RPC ended with another status than OK.
+            ValueError: the metadata can't be sent.
+        """
         call = self._start(method, request, metadata, deadline)
         found: list[Response] = []
         try:
