@@ -17,7 +17,8 @@ from bridge.upstream.health import watch
 
 _log = structlog.get_logger("bridge.upstream")
 
-# Between two attempts to reach a backend. The transport has pauses of its own, up to a second.
+# From one attempt to reach a backend to the next. The transport has pauses of its own, up to a
+# second.
 _PAUSE_SECONDS = 0.2
 
 # A backend that refuses all it gets has the fewest open calls, and would get every new one.
@@ -134,6 +135,7 @@ class Link:
     async def _watch(self) -> None:
         failures = 0
         while True:
+            next_attempt = time.monotonic() + _PAUSE_SECONDS
             try:
                 async for obstacle in watch(self._health_channel, self.metadata):
                     failures = 0
@@ -148,9 +150,9 @@ class Link:
             except Exception as error:
                 _log.exception("the watch of a backend failed", backend=self.endpoint.target)
                 self._learn(Health.UNKNOWN, RpcError(Status.INTERNAL, str(error)))
-            if failures:
-                await asyncio.sleep(_PAUSE_SECONDS)
             failures += 1
+            # Also after an attempt that was answered: who answers may break off at once.
+            await asyncio.sleep(next_attempt - time.monotonic())
 
     def _learn(self, health: Health, obstacle: RpcError | None) -> None:
         if health not in {self._told, Health.UNKNOWN}:

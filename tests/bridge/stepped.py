@@ -28,6 +28,7 @@ class SteppedBackend(grpc.GenericRpcHandler):
         self.seconds_left: float | None = None
         self.health: Health | None = None
         self.watched = False
+        self.breaks_off_the_watch = False
         self.asked_for: list[str] = []
         self.metadata: list[tuple[str, str | bytes]] = []
         self.client_name: str | None = None
@@ -73,6 +74,8 @@ class SteppedBackend(grpc.GenericRpcHandler):
 
     async def _watch(self, request: bytes, context: aio.ServicerContext[bytes, bytes]) -> None:
         await context.write(HealthCheckResponse(status=self.health).SerializeToString())
+        if self.breaks_off_the_watch:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "no")
         await asyncio.get_running_loop().create_future()
 
     async def _check(self, request: bytes, context: aio.ServicerContext[bytes, bytes]) -> bytes:

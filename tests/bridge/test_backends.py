@@ -1,11 +1,13 @@
 """Several backends: where calls are placed, and what becomes of them when one goes."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import grpc
 import pytest
+from grpc_health.v1.health_pb2 import HealthCheckResponse
 
 import backend.server
 import backend.settings
@@ -15,7 +17,7 @@ from bridge.status import Status
 from bridge.upstream import Backends, Call, RpcError
 from bridge.upstream.address import Endpoint, HostAddress, parse
 from bridge.upstream.call import CallObserver, Channel, ChannelOptions, Connect
-from bridge.upstream.completion import STREAM_COMPLETION
+from bridge.upstream.completion import STREAM_COMPLETION, WATCH_HEALTH
 from bridge.upstream.credentials import CredentialFiles, Tls
 from bridge.upstream.transport import transport
 from protos.completion.v1.completion_pb2 import StreamCompletionRequest, StreamCompletionResponse
@@ -330,6 +332,18 @@ async def test_a_backend_that_says_not_serving_is_tried_when_there_is_no_other(
         assert (await http.get("/readyz")).status_code == 503
         await stepped.end()
         assert (await http.post(PATH, json=ask("hello"))).content == DONE
+
+
+async def test_a_backend_that_breaks_off_each_watch_is_not_asked_without_a_pause(
+    stepped: SteppedBackend,
+) -> None:
+    stepped.watched, stepped.health = True, HealthCheckResponse.SERVING
+    stepped.breaks_off_the_watch = True
+    begun = time.monotonic()
+    async with open_backends(Settings(backend=stepped.address)):
+        await eventually(lambda: stepped.asked_for.count(WATCH_HEALTH.path) >= 6, seconds=20)
+    # The sixth attempt is five pauses of 0.2 s after the first.
+    assert time.monotonic() - begun > 0.9
 
 
 async def test_a_unix_socket_is_an_address(tmp_path_factory: pytest.TempPathFactory) -> None:
