@@ -40,8 +40,9 @@ class Workers:
     """The processes that serve, as many as the settings say.
 
     SIGTERM and SIGINT end each by SIGTERM; a second one reaches them, too. A worker that dies is
-    replaced. New connections to it wait for the next one; when that dies before it serves, the
-    others get them. When this process dies, its workers end as after a SIGTERM.
+    replaced. New connections to it wait for the next one; when that can't be started, or dies
+    before it serves, the others get them. When this process dies, its workers end as after a
+    SIGTERM.
 
     Args:
         settings: Of each worker.
@@ -86,41 +87,48 @@ class Workers:
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
             next_start = loop.time() + _PAUSE_SECONDS
-            status = await self._run(number)
-            self._counts.clear(number)
-            if self._stopping.is_set():
-                # One that was still starting is ended by the signal itself.
-                self._failed |= status not in {0, -signal.SIGTERM}
-            elif status == _CAN_NOT_START and first:
-                # What is set is wrong, and another one would fail in the same way.
-                self._failed = True
-                self._stop()
+            self._served[number] = False
+            try:
+                status = await self._run(number)
+            except OSError as error:
+                _log.error("a worker can't be started", worker=number, reason=str(error))
             else:
-                _log.error("a worker died", worker=number, exit_status=status)
-                if not self._served[number]:
-                    withdraw(self._sockets[number])
-                with suppress(TimeoutError):
-                    async with asyncio.timeout_at(next_start):
-                        await self._stopping.wait()
+                self._ended(number, status, first=first)
             first = False
+            if not self._served[number] and not self._stopping.is_set():
+                withdraw(self._sockets[number])
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(next_start):
+                    await self._stopping.wait()
 
     async def _run(self, number: int) -> int | None:
         spawn = multiprocessing.get_context("spawn")
-        self._served[number] = False
         place = (number, self._settings, self._sockets[number], self._counts, self._served)
         process = spawn.Process(target=_serve, args=place)
         process.start()
         self._processes.add(process)
-        ended = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        loop.add_reader(process.sentinel, ended.set)
         try:
-            await ended.wait()
+            await _end_of(process)
+        except BaseException:
+            # Python waits for its children when it exits.
+            process.kill()
+            raise
         finally:
-            loop.remove_reader(process.sentinel)
             self._processes.discard(process)
-        process.join()
+            process.join()
+            self._counts.clear(number)
         return process.exitcode
+
+    def _ended(self, number: int, status: int | None, *, first: bool) -> None:
+        if self._stopping.is_set():
+            # One that was still starting is ended by the signal itself.
+            self._failed |= status not in {0, -signal.SIGTERM}
+        elif status == _CAN_NOT_START and first:
+            # What is set is wrong, and another one would fail in the same way.
+            self._failed = True
+            self._stop()
+        else:
+            _log.error("a worker died", worker=number, exit_status=status)
 
     async def _kill_the_late(self) -> None:
         await self._stopping.wait()
@@ -129,6 +137,16 @@ class Workers:
         for process in self._processes:
             _log.error("a worker did not end, and is killed", pid=process.pid)
             process.kill()
+
+
+async def _end_of(process: SpawnProcess) -> None:
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(process.sentinel, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(process.sentinel)
 
 
 class _Worker(Server):

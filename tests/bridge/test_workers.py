@@ -279,6 +279,29 @@ async def test_a_worker_that_can_t_be_replaced_gets_no_connections(
         assert await bridge.stop() == 0
 
 
+async def test_a_worker_for_which_nothing_is_left_is_replaced_later(
+    backend_server: backend.server.Server,
+) -> None:
+    async with serving_workers(backend_server, 2) as bridge, AsyncExitStack() as stack:
+        parent = psutil.Process(bridge.process.pid)
+        soft, hard = parent.rlimit(psutil.RLIMIT_NOFILE)
+        killed, other = worker_pids(bridge)
+        # What is open stays open, and nothing more can be.
+        parent.rlimit(psutil.RLIMIT_NOFILE, (3, hard))
+        os.kill(killed, signal.SIGKILL)
+        failed = await bridge.logged("a worker can't be started")
+        assert "Too many open files" in failed["reason"]
+        # The first time, the log may be faster than what is done about it.
+        await bridge.logged("a worker can't be started", where=lambda r: r is not failed)
+        # So many come to one worker alone once in a million times.
+        kept = [await stack.enter_async_context(kept_connection(bridge)) for _ in range(20)]
+        assert {(await http.get("/healthz")).status_code for http in kept} == {200}
+        assert worker_pids(bridge) == [other]
+        parent.rlimit(psutil.RLIMIT_NOFILE, (soft, hard))
+        await listens_again(bridge, failed["worker"])
+        assert await bridge.stop() == 0
+
+
 async def test_a_worker_that_is_being_replaced_does_not_hold_connections_up_at_the_end(
     backend_server: backend.server.Server,
 ) -> None:
