@@ -302,6 +302,15 @@ async def test_a_worker_for_which_nothing_is_left_is_replaced_later(
         assert await bridge.stop() == 0
 
 
+async def test_a_worker_that_does_not_end_is_killed(backend_server: backend.server.Server) -> None:
+    async with serving_workers(backend_server, 2, "--shutdown-grace", "0") as bridge:
+        stuck, _ = worker_pids(bridge)
+        os.kill(stuck, signal.SIGSTOP)
+        assert await bridge.stop() == 1
+    late = [r["pid"] for r in bridge.records if r["event"].endswith("and is killed")]
+    assert late == [stuck]
+
+
 async def test_a_worker_that_is_being_replaced_does_not_hold_connections_up_at_the_end(
     backend_server: backend.server.Server,
 ) -> None:
