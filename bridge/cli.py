@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import sys
 from collections.abc import Sequence
 
@@ -18,12 +19,16 @@ from pydantic_settings import (
 )
 
 from bridge import __version__
+from bridge.access.descriptors import provide
 from bridge.app import create_app, open_backends
 from bridge.listeners import CannotListenError, bind, spread
 from bridge.server import Server
 from bridge.settings import Settings, explain
 from bridge.telemetry.log import configure_logging
 from bridge.workers import Workers
+
+# To a worker the first process has two pipes, beside the worker's sockets.
+_PIPES_OF_A_WORKER = 2
 
 
 class Serve(Settings):
@@ -79,15 +84,20 @@ def serve(settings: Settings) -> None:
     configure_logging(settings.log_format)
     try:
         sockets = bind(settings.host, settings.port, write_timeout=settings.write_timeout)
+        each = [sockets] if settings.workers == 1 else _spread(sockets, settings)
     except CannotListenError as error:
         raise SystemExit(_refuse(str(error), 1)) from None
-    if settings.workers > 1:
-        each = spread(sockets, settings.workers, write_timeout=settings.write_timeout)
+    if len(each) > 1:
         raise SystemExit(asyncio.run(Workers(settings, each).serve()))
     server = Server(create_app(settings), settings)
     server.run(sockets)
     if not server.started:
         raise SystemExit(1)
+
+
+def _spread(sockets: list[socket.socket], settings: Settings) -> list[list[socket.socket]]:
+    provide(settings.workers * (len(sockets) + _PIPES_OF_A_WORKER))
+    return spread(sockets, settings.workers, write_timeout=settings.write_timeout)
 
 
 async def check(settings: Settings) -> int:

@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 # What the kernel holds of a stream whose client doesn't read. It would grow to megabytes.
 _SEND_BUFFER_BYTES = 128 * 1024
@@ -66,21 +66,37 @@ def spread(
             with that option. They are given it after that, for the others to join them.
         workers: How many there are.
         write_timeout: As for ``bind``.
+
+    Raises:
+        CannotListenError: the system has no descriptors or memory for so many.
     """
     if not _SPREADS:
         return [list(first)] * workers
-    for listener in first:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    others = [[_join(listener, write_timeout) for listener in first] for _ in range(workers - 1)]
+    with ExitStack() as unless_all_listen:
+
+        def join(listener: socket.socket) -> socket.socket:
+            joined = unless_all_listen.enter_context(_joined(listener))
+            _tune(joined, write_timeout)
+            return joined
+
+        try:
+            for listener in first:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            others = [[join(listener) for listener in first] for _ in range(workers - 1)]
+        except OSError as error:
+            raise CannotListenError(
+                f"The bridge can't listen for {workers} workers: {_reason(error)}. "
+                "Set BRIDGE_WORKERS (--workers) to fewer, or raise the limit of open files "
+                "(ulimit -Hn)."
+            ) from error
+        unless_all_listen.pop_all()
     return [list(first), *others]
 
 
-def _join(listener: socket.socket, write_timeout: int) -> socket.socket:
-    joined = socket.create_server(
+def _joined(listener: socket.socket) -> socket.socket:
+    return socket.create_server(
         listener.getsockname(), family=listener.family, backlog=BACKLOG, reuse_port=True
     )
-    _tune(joined, write_timeout)
-    return joined
 
 
 def accept_all(listener: socket.socket) -> list[socket.socket]:

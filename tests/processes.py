@@ -122,6 +122,11 @@ async def logging_process(
         await server.wait()
 
 
+def with_descriptors(limit: str, *command: str) -> tuple[str, ...]:
+    """Return ``command`` with a limit of file descriptors, as in ``-Sn 64`` for ``ulimit``."""
+    return ("sh", "-c", f'ulimit {limit} && exec "$0" "$@"', *command)
+
+
 async def run_command(
     module: str, *arguments: str, env: Mapping[str, str] | None = None
 ) -> tuple[int, str, str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +13,7 @@ import backend.server
 from bridge import __version__
 from bridge.upstream.transport import Transport
 from tests.conftest import on_each_transport
-from tests.processes import run_command, server_process
+from tests.processes import logging_process, run_command, server_process, with_descriptors
 
 run = partial(run_command, "bridge")
 
@@ -68,6 +69,17 @@ async def test_a_taken_port_ends_with_1_and_names_the_variable() -> None:
         f"The bridge can't listen on 127.0.0.1:{port}: Address already in use. "
         "Set BRIDGE_HOST (--host) and BRIDGE_PORT (--port) to a free address.\n"
     )
+
+
+async def test_more_workers_than_can_be_listened_for_end_with_1_and_name_the_variable() -> None:
+    serve = (sys.executable, "-m", "bridge", "serve", "--port", "0", "--workers", "200")
+    async with logging_process(*with_descriptors("-n 64", *serve)) as bridge:
+        assert await bridge.wait() == 1
+    assert bridge.records == []
+    assert bridge.other_output == [
+        "The bridge can't listen for 200 workers: Too many open files. Set BRIDGE_WORKERS "
+        "(--workers) to fewer, or raise the limit of open files (ulimit -Hn).\n"
+    ]
 
 
 async def test_a_host_that_is_not_ours_is_told() -> None:

@@ -1,6 +1,8 @@
 """The listening sockets of workers: nobody else's, and each gets its share of the connections."""
 
+import asyncio
 import socket
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
@@ -74,6 +76,30 @@ def test_a_second_bridge_can_t_have_the_port_of_workers(opened: ExitStack) -> No
     port = listeners(opened, 2)[0].getsockname()[1]
     with pytest.raises(CannotListenError, match="Address already in use"):
         bind("127.0.0.1", port, write_timeout=60)
+
+
+SPREAD_TOO_FAR = """
+import os, resource
+from bridge.listeners import CannotListenError, bind, spread
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+first = bind("127.0.0.1", 0, write_timeout=60)
+before = os.listdir("/dev/fd")
+try:
+    spread(first, 100, write_timeout=60)
+except CannotListenError:
+    print(os.listdir("/dev/fd") == before)
+first[0].close()
+"""
+
+
+async def test_where_not_all_workers_can_listen_nothing_is_left_open() -> None:
+    # Python would close what is forgotten, and say so: here that is an error.
+    command = (sys.executable, "-W", "error", "-c", SPREAD_TOO_FAR)
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, err = await process.communicate()
+    assert (out, err) == (b"True\n", b"")
 
 
 def test_what_is_withdrawn_gets_no_connection_until_it_listens_again(opened: ExitStack) -> None:

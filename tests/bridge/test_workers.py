@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -17,7 +18,13 @@ from tests.bridge.stepped import SteppedBackend
 from tests.conftest import CUT, DONE, ask, eventually, http_client, on_each_transport, script
 from tests.faults.client import Client, scripted
 from tests.faults.endings import FINISHED
-from tests.processes import Record, ServerProcess, server_process
+from tests.processes import (
+    Record,
+    ServerProcess,
+    logging_process,
+    server_process,
+    with_descriptors,
+)
 
 pytestmark = on_each_transport
 
@@ -300,6 +307,18 @@ async def test_a_worker_for_which_nothing_is_left_is_replaced_later(
         parent.rlimit(psutil.RLIMIT_NOFILE, (soft, hard))
         await listens_again(bridge, failed["worker"])
         assert await bridge.stop() == 0
+
+
+async def test_the_first_process_gives_itself_the_descriptors_that_all_workers_take(
+    backend_server: backend.server.Server,
+) -> None:
+    flags = ("--port", "0", "--backend", backend_server.address, "--workers", "3")
+    serve = (sys.executable, "-m", "bridge", "serve", *flags)
+    async with logging_process(*with_descriptors("-Sn 16", *serve)) as bridge:
+        for number in range(3):
+            await bridge.logged("listening", where=of_worker(number))
+        assert await bridge.stop() == 0
+    assert "a worker can't be started" not in [r["event"] for r in bridge.records]
 
 
 async def test_a_worker_that_does_not_end_is_killed(backend_server: backend.server.Server) -> None:
