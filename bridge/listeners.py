@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
+
+import structlog
+
+_log = structlog.get_logger("bridge.listeners")
 
 # What the kernel holds of a stream whose client doesn't read. It would grow to megabytes.
 _SEND_BUFFER_BYTES = 128 * 1024
@@ -18,12 +23,18 @@ BACKLOG = 2048
 _SPREADS = sys.platform == "linux"
 
 
+# What the system says of an address that it doesn't have, such as ::1 where there is no IPv6.
+_NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
+
 class CannotListenError(Exception):
     """The address can't be listened on; the text says what to change."""
 
 
 def bind(host: str, port: int, *, write_timeout: int) -> list[socket.socket]:
     """Return a listening socket for each address of ``host``, all on the same port.
+
+    Of a name with several addresses, those that this machine doesn't have are left out.
 
     Args:
         host: An address or a name.
@@ -32,17 +43,24 @@ def bind(host: str, port: int, *, write_timeout: int) -> list[socket.socket]:
             then the kernel ends the connection, where it can (Linux).
 
     Raises:
-        CannotListenError: the name doesn't resolve, or an address is taken or not ours.
+        CannotListenError: the name doesn't resolve, an address is taken, or none is ours.
     """
     sockets: list[socket.socket] = []
+    left_out: dict[str, OSError] = {}
     try:
-        for family, *_, where in socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        ):
+        for family, ip in _resolve(host, port):
             chosen = port or (sockets[0].getsockname()[1] if sockets else 0)
-            opened = socket.create_server((where[0], chosen), family=family, backlog=BACKLOG)
+            try:
+                opened = socket.create_server((ip, chosen), family=family, backlog=BACKLOG)
+            except OSError as error:
+                if error.errno not in _NOT_HERE:
+                    raise
+                left_out[ip] = error
+                continue
             sockets.append(opened)
             _tune(opened, write_timeout)
+        if not sockets:
+            raise next(iter(left_out.values()))
     except OSError as error:
         for opened in sockets:
             opened.close()
@@ -50,7 +68,15 @@ def bind(host: str, port: int, *, write_timeout: int) -> list[socket.socket]:
             f"The bridge can't listen on {host}:{port}: {_reason(error)}. "
             "Set BRIDGE_HOST (--host) and BRIDGE_PORT (--port) to a free address."
         ) from error
+    for ip, obstacle in left_out.items():
+        _log.warning("an address is not listened on", address=ip, reason=_reason(obstacle))
     return sockets
+
+
+def _resolve(host: str, port: int) -> Iterable[tuple[int, str]]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    # A hosts file may have the same address of a name twice.
+    return dict.fromkeys((family, str(where[0])) for family, *_, where in found)
 
 
 def spread(
@@ -138,7 +164,11 @@ def _reason(error: OSError) -> str | None:
     return os.strerror(error.errno)
 
 
-def address(sockets: Sequence[socket.socket]) -> str:
-    """Return ``host:port`` of the first of ``sockets``."""
-    host, port, *_ = sockets[0].getsockname()
+def addresses(sockets: Sequence[socket.socket]) -> str:
+    """Return ``host:port`` of each of ``sockets``, separated by commas."""
+    return ",".join(_address(listener) for listener in sockets)
+
+
+def _address(listener: socket.socket) -> str:
+    host, port, *_ = listener.getsockname()
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

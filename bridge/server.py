@@ -16,7 +16,7 @@ from bridge.access.connections import ConnectionLimits, limited_protocol
 from bridge.access.counts import Counts
 from bridge.access.descriptors import provide
 from bridge.direct_send import DirectSendServer
-from bridge.listeners import BACKLOG, accept_all, address, withdraw
+from bridge.listeners import BACKLOG, accept_all, addresses, withdraw
 from bridge.open_streams import OpenStreams
 from bridge.settings import Settings
 
@@ -69,7 +69,7 @@ class Server(uvicorn.Server):
             listener.listen(BACKLOG)
         _log.info(
             "listening",
-            address=address(sockets or []),
+            address=addresses(sockets or []),
             backend=self._settings.backend,
             transport=self._settings.transport,
             loop=type(self._loop).__module__.partition(".")[0],

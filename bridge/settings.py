@@ -60,7 +60,12 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
     config: Path | None = Field(None, description="TOML file with settings.")
-    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
+    host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="Address to listen on, or a name: then all its addresses that this machine "
+        "has.",
+    )
     port: int = Field(
         8000, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one."
     )

@@ -111,7 +111,7 @@ async def serving_bridge(
         limits = bridge.server.connection_limits(settings, app.state.counts)
         server.config.http = limited_protocol(limits, protocol)
     sockets = bridge.listeners.bind("127.0.0.1", 0, write_timeout=settings.write_timeout)
-    url = f"http://{bridge.listeners.address(sockets)}"
+    url = f"http://{bridge.listeners.addresses(sockets)}"
     serving = asyncio.create_task(server._serve(sockets))  # noqa: SLF001 - serve() takes the signals
     try:
         await eventually(lambda: server.started or serving.done())

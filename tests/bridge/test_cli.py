@@ -1,6 +1,7 @@
 """The command line, run as people run it."""
 
 import asyncio
+import shutil
 import socket
 import sys
 from functools import partial
@@ -90,11 +91,41 @@ async def test_a_host_that_is_not_ours_is_told() -> None:
 
 async def test_localhost_is_every_address_of_it() -> None:
     async with server_process("bridge", "--host", "localhost") as bridge:
-        host, port = (await bridge.address()).rsplit(":", 1)
-        for address in {host.strip("[]"), "127.0.0.1"}:
-            _, writer = await asyncio.open_connection(address, int(port))
+        listening = (await bridge.address()).split(",")
+        port = int(listening[0].rpartition(":")[2])
+        assert f"127.0.0.1:{port}" in listening
+        for address in listening:
+            host = address.removesuffix(f":{port}").strip("[]")
+            _, writer = await asyncio.open_connection(host, port)
             writer.close()
             await writer.wait_closed()
+
+
+def with_hosts(file: Path, *command: str) -> tuple[str, ...]:
+    """Return ``command`` with a hosts file of its own."""
+    bind = ("sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(file))
+    return ("unshare", "--mount", "--map-root-user", *bind, *command)
+
+
+async def succeeds(*command: str) -> bool:
+    return not await (await asyncio.create_subprocess_exec(*command)).wait()
+
+
+async def test_the_addresses_of_a_name_that_are_here_are_listened_on_once(tmp_path: Path) -> None:
+    hosts = tmp_path / "hosts"
+    # 203.0.113.0/24 is nobody's (RFC 5737).
+    addresses = ("203.0.113.7", "127.0.0.1", "127.0.0.2", "127.0.0.1")
+    hosts.write_text("".join(f"{address} several.internal\n" for address in addresses))
+    if shutil.which("unshare") is None or not await succeeds(*with_hosts(hosts, "true")):
+        pytest.skip("this system lets nobody have a hosts file of their own")
+    serve = (sys.executable, "-m", "bridge", "serve", "--host", "several.internal", "--port", "0")
+    async with logging_process(*with_hosts(hosts, *serve)) as bridge:
+        listening = (await bridge.address()).split(",")
+        assert await bridge.stop() == 0
+    assert sorted(a.rpartition(":")[0] for a in listening) == ["127.0.0.1", "127.0.0.2"]
+    (left_out,) = [r for r in bridge.records if r["event"] == "an address is not listened on"]
+    assert left_out["address"] == "203.0.113.7"
+    assert left_out["reason"] == "Cannot assign requested address"
 
 
 @on_each_transport

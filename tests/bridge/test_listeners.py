@@ -72,6 +72,11 @@ def test_a_port_is_taken_also_when_who_has_it_would_share_it(shares: bool) -> No
             bind("127.0.0.1", port, write_timeout=60)
 
 
+def test_an_address_that_is_not_here_is_not_listened_on() -> None:
+    with pytest.raises(CannotListenError, match="Cannot assign requested address"):
+        bind("203.0.113.7", 0, write_timeout=60)
+
+
 def test_a_second_bridge_can_t_have_the_port_of_workers(opened: ExitStack) -> None:
     port = listeners(opened, 2)[0].getsockname()[1]
     with pytest.raises(CannotListenError, match="Address already in use"):
