@@ -74,7 +74,10 @@ def bind(host: str, port: int, *, write_timeout: int) -> list[socket.socket]:
 
 
 def _resolve(host: str, port: int) -> Iterable[tuple[int, str]]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except UnicodeError as error:
+        raise OSError(f"it is no name of a host: {error}") from error
     # A hosts file may have the same address of a name twice.
     return dict.fromkeys((family, str(where[0])) for family, *_, where in found)
 
@@ -157,10 +160,10 @@ def _tune(listener: socket.socket, write_timeout: int) -> None:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, write_timeout * 1000)
 
 
-def _reason(error: OSError) -> str | None:
+def _reason(error: OSError) -> str:
     # asyncio and socket add the address to the message of a failed bind.
     if isinstance(error, socket.gaierror) or error.errno is None:
-        return error.strerror
+        return error.strerror or str(error)
     return os.strerror(error.errno)
 
 

@@ -83,10 +83,11 @@ async def test_more_workers_than_can_be_listened_for_end_with_1_and_name_the_var
     ]
 
 
-async def test_a_host_that_is_not_ours_is_told() -> None:
-    status, _, err = await run("serve", "--host", "nowhere.invalid")
+@pytest.mark.parametrize("host", ["nowhere.invalid", "two..dots"])
+async def test_a_host_that_is_not_ours_is_told(host: str) -> None:
+    status, _, err = await run("serve", "--host", host)
     assert status == 1
-    assert err.startswith("The bridge can't listen on nowhere.invalid:8000: ")
+    assert err.startswith(f"The bridge can't listen on {host}:8000: ")
 
 
 async def test_localhost_is_every_address_of_it() -> None:
