@@ -12,7 +12,7 @@ from tests.faults.hostile_backend import HostileBackend, serving_hostile
 
 
 @pytest.fixture(scope="module")
-async def hostile() -> AsyncIterator[HostileBackend]:
+async def hostile(transport: Transport) -> AsyncIterator[HostileBackend]:
     async with serving_hostile() as backend:
         yield backend
 
