@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 from types import MappingProxyType
 
 from grpc_health.v1.health_pb2 import HealthCheckResponse
+from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 
-from bridge.upstream.completion import CHECK_HEALTH, STREAM_COMPLETION
-from protos.completion.v1.completion_pb2 import StreamCompletionRequest
+from bridge.upstream.completion import CHECK_HEALTH, LIST_MODELS, STREAM_COMPLETION
+from protos.completion.v1.completion_pb2 import ListModelsResponse, StreamCompletionRequest
 from tests.conftest import eventually
 from tests.faults.listening import stop_listening
 from tests.faults.misbehaviour import TEXTS, Act, Misbehaviour
@@ -59,6 +60,7 @@ class HostileBackend:
         address: ``host:port``.
         open_calls: How many StreamCompletions are being answered.
         acts: What a user can ask for, by name.
+        refusals: How many of the next ListModels are refused, as by a server that is full.
     """
 
     def __init__(self, settings: Mapping[SettingCodes | int, int] = ANY_NUMBER_OF_STREAMS) -> None:
@@ -67,6 +69,7 @@ class HostileBackend:
         self.refused_connections = 0
         self.address = ""
         self.open_calls = 0
+        self.refusals = 0
         self.acts: dict[str, Act] = {"good": HostileCall.trailers}
         self.acts |= {name: misbehaviour.act for name, misbehaviour in MISBEHAVIOURS.items()}
         self.acts[GOAWAY_OF_NO_KNOWN_CODE.name] = GOAWAY_OF_NO_KNOWN_CODE.act
@@ -90,6 +93,8 @@ class HostileBackend:
                 self.open_calls -= 1
         elif call.request_headers[":path"] in {CHECK_HEALTH.path, WATCH_HEALTH}:
             await self._tell_health(call)
+        elif call.request_headers[":path"] == LIST_MODELS.path:
+            await self._list_models(call)
         else:
             await call.trailers("12")
 
@@ -101,6 +106,15 @@ class HostileBackend:
         if held:
             await self._gate(call.request_headers["x-request-id"]).wait()
         await self.acts[name](call)
+
+    async def _list_models(self, call: HostileCall) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            await call.reset(ErrorCodes.REFUSED_STREAM)
+        else:
+            await call.open()
+            await call.data(length_prefixed(ListModelsResponse().SerializeToString()))
+            await call.trailers()
 
     def go_on(self, request_id: str) -> None:
         """Let a call that is held misbehave."""

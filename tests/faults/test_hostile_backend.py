@@ -299,3 +299,12 @@ async def test_a_stream_that_is_refused_is_tried_again_though_retries_are_off(
     answer = read((await client.post(PATH, json=ask(saying(refusal)), headers=headers)).content)
     assert answer.code is Status.UNAVAILABLE
     assert (await running.record(refusal)).retries == 5
+
+
+@pytest.mark.parametrize(("refusals", "status"), [(5, 200), (6, 503)])
+async def test_a_unary_call_that_is_refused_is_tried_five_times_more(
+    client: httpx.AsyncClient, hostile: HostileBackend, refusals: int, status: int
+) -> None:
+    hostile.refusals = refusals
+    assert (await client.get("/v1/models")).status_code == status
+    assert hostile.refusals == 0
