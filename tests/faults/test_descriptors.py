@@ -82,9 +82,9 @@ print(provide(int(sys.argv[3])), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 @pytest.mark.parametrize(
     ("soft", "hard", "connections", "fit", "raised"),
     [
-        (256, 256, 12_000, 128, 256),
-        (256, 512, 12_000, 384, 512),
-        (256, 512, 200, 200, 328),
+        (256, 256, 12_000, 116, 256),
+        (256, 512, 12_000, 349, 512),
+        (256, 512, 200, 200, 348),
         (256, 512, 10, 10, 256),
         (64, 64, 10, 1, 64),
     ],
