@@ -214,7 +214,9 @@ async def test_a_draining_backend_gets_no_new_calls_and_finishes_the_old() -> No
         for number in range(6):
             headers = {"x-request-id": str(number)}
             answer = await http.post(PATH, json=ask("hello"), headers=headers)
-            assert answer.content.endswith(b'"}\n\n' + DONE) or b"error" not in answer.content
+            # The first may cross the GOAWAY, and the core's server loses such calls at times.
+            assert number == 0 or b"error" not in answer.content
+            assert answer.content.endswith(DONE)
         for task in asking:
             assert (await task).content.count(b'"content":"a"') == 20
         await stopping
