@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Sheet
 
 from bench import figures, loads, peers, programme
-from bench.figures import Figure, spread
+from bench.figures import Figure, overloaded, spread
 from bench.loads import Load
 from bench.results import Results
 from bench.tables import growth_loads
@@ -72,6 +72,8 @@ def _paced(results: Results) -> Sheet:
     for name, peer in programme.every_peer().items():
         runs = [r for r in results.runs if (r.peer, r.load) == (name, loads.PACED_200.name)]
         if not runs or peer.role is not peers.Role.SERVER:
+            continue
+        if any(overloaded(run, loads.PACED_200) for run in runs):
             continue
         middle = sorted(runs, key=lambda run: run.delays["0.99"])[len(runs) // 2]
         parts = list(middle.delays)[:-1]
