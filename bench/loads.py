@@ -121,7 +121,6 @@ SLOW = Load(
 )
 GROWTH_MESSAGES = 10_000
 GROWTH = tuple(_paced(streams, GROWTH_MESSAGES / streams) for streams in (50, 1000, 5000, 10_000))
-# More than anybody carries here: what is left is how much they do carry.
 WORKERS = Load(
     "workers",
     "1,500 new connections a second, each a stream of one message, on all cores",
