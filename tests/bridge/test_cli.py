@@ -102,31 +102,47 @@ async def test_localhost_is_every_address_of_it() -> None:
             await writer.wait_closed()
 
 
-def with_hosts(file: Path, *command: str) -> tuple[str, ...]:
-    """Return ``command`` with a hosts file of its own."""
-    bind = ("sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(file))
-    return ("unshare", "--mount", "--map-root-user", *bind, *command)
+@pytest.fixture
+async def serving_several(tmp_path: Path) -> tuple[str, ...]:
+    """Return what serves on ``several.internal``: two addresses of ours, and one that isn't."""
+    hosts = tmp_path / "hosts"
+    # 203.0.113.0/24 is nobody's (RFC 5737).
+    addresses = ("203.0.113.7", "127.0.0.1", "127.0.0.2", "127.0.0.1")
+    hosts.write_text("".join(f"{address} several.internal\n" for address in addresses))
+    bind = ("sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(hosts))
+    with_hosts = ("unshare", "--mount", "--map-root-user", *bind)
+    if shutil.which("unshare") is None or not await succeeds(*with_hosts, "true"):
+        pytest.skip("this system lets nobody have a hosts file of their own")
+    return (*with_hosts, sys.executable, "-m", "bridge", "serve", "--host", "several.internal")
 
 
 async def succeeds(*command: str) -> bool:
     return not await (await asyncio.create_subprocess_exec(*command)).wait()
 
 
-async def test_the_addresses_of_a_name_that_are_here_are_listened_on_once(tmp_path: Path) -> None:
-    hosts = tmp_path / "hosts"
-    # 203.0.113.0/24 is nobody's (RFC 5737).
-    addresses = ("203.0.113.7", "127.0.0.1", "127.0.0.2", "127.0.0.1")
-    hosts.write_text("".join(f"{address} several.internal\n" for address in addresses))
-    if shutil.which("unshare") is None or not await succeeds(*with_hosts(hosts, "true")):
-        pytest.skip("this system lets nobody have a hosts file of their own")
-    serve = (sys.executable, "-m", "bridge", "serve", "--host", "several.internal", "--port", "0")
-    async with logging_process(*with_hosts(hosts, *serve)) as bridge:
+async def test_the_addresses_of_a_name_that_are_here_are_listened_on_once(
+    serving_several: tuple[str, ...],
+) -> None:
+    async with logging_process(*serving_several, "--port", "0") as bridge:
         listening = (await bridge.address()).split(",")
         assert await bridge.stop() == 0
     assert sorted(a.rpartition(":")[0] for a in listening) == ["127.0.0.1", "127.0.0.2"]
     (left_out,) = [r for r in bridge.records if r["event"] == "an address is not listened on"]
     assert left_out["address"] == "203.0.113.7"
     assert left_out["reason"] == "Cannot assign requested address"
+
+
+async def test_a_name_of_which_an_address_is_taken_is_not_listened_on(
+    serving_several: tuple[str, ...],
+) -> None:
+    with socket.create_server(("127.0.0.2", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        async with logging_process(*serving_several, "--port", port) as bridge:
+            assert await bridge.wait() == 1
+    (told,) = bridge.other_output
+    assert told.startswith(
+        f"The bridge can't listen on several.internal:{port}: Address already in use."
+    )
 
 
 @on_each_transport
