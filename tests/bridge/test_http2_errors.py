@@ -275,6 +275,18 @@ def test_what_comes_late_on_a_stream_that_was_reset_is_ignored(late: bytes) -> N
     assert other.whole
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [frame(frames.PING, bytes(8), flags=frames.ACK), frame(frames.SETTINGS, flags=frames.ACK)],
+    ids=["PING", "SETTINGS"],
+)
+def test_what_acknowledges_is_not_acknowledged(answer: bytes) -> None:
+    connection = greeted()
+    connection.receive(answer)
+    assert not connection.output()
+    assert not connection.failure
+
+
 def test_headers_that_come_late_are_decoded_for_the_sake_of_the_next() -> None:
     connection = greeted()
     heard, other = opened(connection), opened(connection)

@@ -30,6 +30,7 @@ from tests.bridge.http2_ends import (
     data,
     greeted,
     headers,
+    number,
     pieces,
     sent_codes,
 )
@@ -247,6 +248,13 @@ def test_a_call_that_a_server_has_not_seen_may_be_made_again() -> None:
     assert call.ending.unprocessed
 
 
+def test_a_call_that_is_the_last_of_those_a_server_serves_goes_on() -> None:
+    call = begun()
+    call.connection.receive(frames.frame(frames.GOAWAY, 0, 0, number(1) + number(0)))
+    assert call.answer.ending is None
+    assert call.headers(*TRAILERS, last=True).ending.status is Status.OK
+
+
 @pytest.mark.parametrize("place", ["headers", "trailers"])
 def test_a_section_beyond_its_limit_ends_the_call(place: str) -> None:
     large: Field = (b"x-large", b"x" * SECTION_BYTES)
@@ -259,11 +267,12 @@ def test_a_section_beyond_its_limit_ends_the_call(place: str) -> None:
     assert "headers or trailers have 2" in call.ending.cause
 
 
-def test_a_message_that_cannot_be_read_resets_the_stream() -> None:
-    call = begun().data(prefixed(b"good") + b"\2" + bytes(4))
+@pytest.mark.parametrize("last", [False, True])
+def test_a_message_that_cannot_be_read_ends_the_call(last: bool) -> None:
+    call = begun().data(prefixed(b"good") + b"\2" + bytes(4), last=last)
     assert call.ending.status is Status.INTERNAL
     assert call.answer.messages == [b"good"]
-    assert sent_codes(call.connection) == ({1: ErrorCode.CANCEL}, None)
+    assert sent_codes(call.connection) == ({} if last else {1: ErrorCode.CANCEL}, None)
 
 
 def test_a_call_that_has_ended_is_not_ended_again() -> None:
