@@ -145,6 +145,15 @@ def test_padding_is_given_back_by_itself() -> None:
     assert heard.failure is None
 
 
+def test_a_server_that_answers_before_it_has_the_request_is_told_that_no_more_comes() -> None:
+    connection = greeted()
+    heard = opened(connection, bytes(WINDOW + 1))
+    connection.output()
+    connection.receive(headers(1, *RESPONSE, *TRAILERS, flags=END))
+    assert heard.whole
+    assert sent_codes(connection) == ({1: ErrorCode.NO_ERROR}, None)
+
+
 def test_nothing_is_given_back_on_a_stream_that_has_ended() -> None:
     connection = greeted()
     heard = holding(connection)

@@ -1,8 +1,10 @@
 """Calls of the native transport: who gets their messages, and on which connections they go."""
 
 import asyncio
+import gc
 import gzip
 import time
+import weakref
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -211,6 +213,29 @@ async def test_a_call_that_is_cancelled_inflates_nothing_more() -> None:
         with pytest.raises(RpcError) as caught:
             await anext(iterator)
         assert caught.value.status is Status.CANCELLED
+
+
+async def test_who_takes_messages_lets_the_backend_send_more(stepped: SteppedBackend) -> None:
+    async with channel_to(stepped.address) as channel:
+        call = start(channel)
+        text = "x" * 1000
+        for _ in range(100):
+            await stepped.send(StreamCompletionResponse(text=text))
+        await stepped.end()
+        # By then they fill the stream's window, and nothing else comes on the connection.
+        await eventually(lambda: stepped.written >= 64)
+        assert await collect(call) == [text] * 100
+
+
+async def test_nothing_is_left_of_a_call_that_has_ended(stepped: SteppedBackend) -> None:
+    async with channel_to(stepped.address) as channel:
+        call = start(channel)
+        await stepped.end()
+        assert await collect(call) == []
+        left = weakref.ref(call)
+        del call
+        gc.collect()
+        assert left() is None
 
 
 async def test_a_unary_call_that_fails_has_its_status(stepped: SteppedBackend) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 import zlib
 
 import pytest
@@ -82,8 +83,12 @@ def test_a_message_that_is_too_large_is_refused_by_its_prefix() -> None:
 @pytest.mark.parametrize("encoding", COMPRESS)
 def test_a_message_that_inflates_to_too_many_bytes_is_not_inflated(encoding: str) -> None:
     bomb = COMPRESS[encoding](bytes(1 << 24))
+    tracemalloc.start()
     with pytest.raises(RpcError) as caught:
         read(reader(encoding, max_bytes=1 << 16), b"\1" + prefixed(bomb)[1:])
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 1 << 20
     assert caught.value.status is Status.RESOURCE_EXHAUSTED
     assert caught.value.cause == f"a message of {len(bomb)} bytes inflates to too many"
 

@@ -35,6 +35,14 @@ def sent(key: str, value: str | bytes) -> bytes | None:
     return dict(fields_of([(key, value)])).get(key.encode())
 
 
+def test_no_field_may_be_put_into_a_table_by_a_proxy() -> None:
+    section = request_headers(TARGET, "/a.B/C", [("authorization", "secret")]).section(1)
+    assert all(
+        isinstance(field, hpack.NeverIndexedHeaderTuple)
+        for field in hpack.Decoder().decode(section, raw=True)
+    )
+
+
 def test_a_request_begins_as_grpc_says() -> None:
     fields = fields_of([("x-a", "1")], deadline=1.5)
     assert fields[:7] == [

@@ -11,6 +11,7 @@ import pytest
 from starlette.types import Message
 
 from bridge.deadlines import Deadlines
+from bridge.dialects import Dialect
 from bridge.dialects.plain import PlainDialect
 from bridge.open_streams import OpenStreams
 from bridge.settings import Settings
@@ -68,6 +69,7 @@ def test_a_verdict_is_told_once_and_only_when_decided() -> None:
 
 
 SETTINGS = Settings(heartbeat=HEARTBEAT)
+Messages = tuple[StreamCompletionResponse, ...]
 
 
 class Call:
@@ -76,14 +78,14 @@ class Call:
     backend = "127.0.0.1:1"
 
     def __init__(self) -> None:
-        self.steps: asyncio.Queue[StreamCompletionResponse | RpcError | None] = asyncio.Queue()
+        self.steps: asyncio.Queue[Messages | RpcError | None] = asyncio.Queue()
         self.cancelled = False
 
-    async def __aiter__(self) -> AsyncIterator[tuple[StreamCompletionResponse]]:
+    async def __aiter__(self) -> AsyncIterator[Messages]:
         while (step := await self.steps.get()) is not None:
             if isinstance(step, RpcError):
                 raise step
-            yield (step,)
+            yield step
 
     def relay(self, take: object) -> None:
         pass
@@ -96,7 +98,7 @@ class Call:
 class Run:
     """One stream, its RPC and its client, without a network between them."""
 
-    def __init__(self) -> None:
+    def __init__(self, dialect: Dialect | None = None) -> None:
         self.call = Call()
         self.records: list[StreamRecord] = []
         self.body = b""
@@ -115,7 +117,7 @@ class Run:
         self.stream = StreamResponse(
             self.state,
             self.open_call,
-            PlainDialect(comments=True),
+            dialect or PlainDialect(comments=True),
             self.account,
             DEADLINES,
             prefer_status=False,
@@ -137,7 +139,7 @@ class Run:
     def happen(self, event: str) -> None:  # noqa: C901 - one case for each event
         match event:
             case "message":
-                self.call.steps.put_nowait(StreamCompletionResponse(text="a"))
+                self.call.steps.put_nowait((StreamCompletionResponse(text="a"),))
             case "end":
                 self.call.steps.put_nowait(None)
             case "error":
@@ -224,6 +226,27 @@ async def test_one_heartbeat_waits_for_the_client_and_is_not_left_behind() -> No
     await serving
     await settle()
     assert beat.cancelled()
+
+
+class Defective(PlainDialect):
+    """Can't write the text "b"."""
+
+    def message(self, message: StreamCompletionResponse) -> bytes:
+        if message.text == "b":
+            raise ZeroDivisionError
+        return super().message(message)
+
+
+@pytest.mark.logs_errors
+async def test_what_comes_before_a_message_that_can_t_be_written_is_sent_and_counted() -> None:
+    run = Run(Defective())
+    together = tuple(StreamCompletionResponse(text=text) for text in "aba")
+    run.call.steps.put_nowait(together)
+    await run.through(())
+    (record,) = run.records
+    assert (record.outcome, record.code, record.messages) == (Outcome.FAILED, "INTERNAL", 1)
+    assert run.body.startswith(TEXT + b'data: {"error"')
+    assert run.body.endswith(DONE)
 
 
 async def test_streams_that_fell_silent_together_do_not_beat_together() -> None:
