@@ -2,8 +2,9 @@
 
 import asyncio
 import gc
+import time
 import weakref
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import permutations
 from typing import Any, cast
 
@@ -87,8 +88,8 @@ class Call:
                 raise step
             yield step
 
-    def relay(self, take: object) -> None:
-        pass
+    def relay(self, take: Callable[[Messages], bool]) -> None:
+        self.take = take
 
     def cancel(self) -> None:
         self.cancelled = True
@@ -98,7 +99,7 @@ class Call:
 class Run:
     """One stream, its RPC and its client, without a network between them."""
 
-    def __init__(self, dialect: Dialect | None = None) -> None:
+    def __init__(self, dialect: Dialect | None = None, *, age: float = 0) -> None:
         self.call = Call()
         self.records: list[StreamRecord] = []
         self.body = b""
@@ -113,7 +114,8 @@ class Run:
             OpenStreams(),
             self.records.append,
         )
-        self.account = StreamAccount("the-request", "", keep_text=True)
+        started = time.monotonic() - age
+        self.account = StreamAccount("the-request", "", keep_text=True, started=started)
         self.stream = StreamResponse(
             self.state,
             self.open_call,
@@ -157,8 +159,14 @@ class Run:
             case "blocked":
                 self.writable.clear()
 
-    async def serve(self) -> None:
-        scope = cast("dict[str, Any]", {"type": "http"})
+    def send_directly(self, body: bytes) -> bool:
+        self.body += body
+        return True
+
+    async def serve(self, *, directly: bool = False) -> None:
+        scope: dict[str, Any] = {"type": "http"}
+        if directly:
+            scope["extensions"] = {"bridge.direct_send": self.send_directly}
         await self.stream(scope, self.incoming.get, self.send)
 
     async def through(self, events: tuple[str, ...]) -> None:
@@ -247,6 +255,24 @@ async def test_what_comes_before_a_message_that_can_t_be_written_is_sent_and_cou
     assert (record.outcome, record.code, record.messages) == (Outcome.FAILED, "INTERNAL", 1)
     assert run.body.startswith(TEXT + b'data: {"error"')
     assert run.body.endswith(DONE)
+
+
+@pytest.mark.parametrize("directly", [False, True])
+async def test_a_message_puts_the_heartbeat_off(directly: bool) -> None:
+    run = Run(age=0.8 * HEARTBEAT)
+    serving = asyncio.create_task(run.serve(directly=directly))
+    await settle()
+    if directly:
+        assert run.call.take((StreamCompletionResponse(text="a"),))
+    else:
+        run.happen("message")
+        await settle()
+    assert run.body == TEXT
+    run.stream.check(time.monotonic() + 0.5 * HEARTBEAT)
+    await settle()
+    assert run.body == TEXT
+    run.happen("shutdown")
+    await serving
 
 
 async def test_streams_that_fell_silent_together_do_not_beat_together() -> None:
