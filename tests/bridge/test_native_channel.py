@@ -215,6 +215,18 @@ async def test_a_call_that_is_cancelled_inflates_nothing_more() -> None:
         assert caught.value.status is Status.CANCELLED
 
 
+async def test_who_is_handed_messages_lets_the_backend_send_more(stepped: SteppedBackend) -> None:
+    async with channel_to(stepped.address) as channel:
+        call, take = start(channel), Taker()
+        call.relay(take)
+        ending = asyncio.create_task(collect(call))
+        for _ in range(200):
+            await stepped.send(StreamCompletionResponse(text="x" * 1000))
+        await stepped.end()
+        # What comes with the end is left to the iteration.
+        assert len(take.taken + await ending) == 200
+
+
 async def test_who_takes_messages_lets_the_backend_send_more(stepped: SteppedBackend) -> None:
     async with channel_to(stepped.address) as channel:
         call = start(channel)

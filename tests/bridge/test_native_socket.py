@@ -20,6 +20,7 @@ from tests.faults.listening import stop_listening
 
 SETTINGS = frames.settings({})
 PING = frames.frame(frames.PING, 0, 0, bytes(8))
+ANSWER = frames.frame(frames.PING, frames.ACK, 0, bytes(8))
 
 Backend = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
@@ -76,6 +77,51 @@ async def test_a_backend_that_closes_its_side_and_reads_no_answer_loses_its_conn
         with pytest.raises(RpcError) as caught:
             await asyncio.wait_for(collect(start(channel)), 10)
         assert caught.value.cause == "the backend closed the connection"
+
+
+async def test_a_connection_that_is_still_being_greeted_goes_with_its_channel() -> None:
+    accepted: asyncio.Queue[asyncio.StreamReader] = asyncio.Queue()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await accepted.put(reader)
+        with suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+        gone.set()
+
+    gone = asyncio.Event()
+    async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        async with channel_to(f"{host}:{port}") as channel:
+            call = start(channel)
+            await accepted.get()
+        async with asyncio.timeout(5):
+            await gone.wait()
+        with pytest.raises(RpcError, match="CANCELLED"):
+            await collect(call)
+
+
+async def test_the_limit_of_frames_without_content_is_of_a_second_and_not_for_ever() -> None:
+    answered = 0
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal answered
+        writer.write(SETTINGS)
+        for _ in range(2):
+            writer.write(frames.frame(0xFF, 0, 0) * 60_000 + PING)
+            with suppress(asyncio.IncompleteReadError):
+                await reader.readuntil(ANSWER)
+                answered += 1
+            # What passes has to be that second.
+            await asyncio.sleep(1.5)
+        writer.close()
+
+    async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        async with channel_to(f"{host}:{port}") as channel:
+            with pytest.raises(RpcError) as caught:
+                await collect(start(channel))
+    assert (answered, caught.value.cause) == (2, "the backend closed the connection")
 
 
 async def call_over_tls(protocols: list[str]) -> list[str]:
