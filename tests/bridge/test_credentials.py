@@ -146,8 +146,7 @@ async def test_an_authority_of_its_own_is_what_the_certificate_must_name(files: 
         assert (await http.post(PATH, json=ask("hello"))).content == DONE
 
 
-@on_each_transport
-async def test_a_backend_that_asks_who_the_bridge_is_is_told(files: Files) -> None:
+async def told_who_the_bridge_is(files: Files) -> None:
     async with (
         serving_stepped(credentials=files.server("127.0.0.1", ask_client=True)) as stepped,
         bridge_to(stepped, **files.mutual) as (_, http),
@@ -155,6 +154,11 @@ async def test_a_backend_that_asks_who_the_bridge_is_is_told(files: Files) -> No
         await stepped.end()
         assert (await http.post(PATH, json=ask("hello"))).content == DONE
         assert stepped.client_name == "bridge one"
+
+
+@on_each_transport
+async def test_a_backend_that_asks_who_the_bridge_is_is_told(files: Files) -> None:
+    await told_who_the_bridge_is(files)
 
 
 @on_each_transport
@@ -316,13 +320,7 @@ def test_each_file_is_read_once_so_that_what_is_checked_is_what_is_used(
 async def test_another_key_in_the_certificate_s_file_does_not_matter(files: Files) -> None:
     other = files.authority.issue_cert(common_name="other").private_key_pem.bytes()
     files.certificate.write_bytes(other + files.certificate.read_bytes())
-    async with (
-        serving_stepped(credentials=files.server("127.0.0.1", ask_client=True)) as stepped,
-        bridge_to(stepped, **files.mutual) as (_, http),
-    ):
-        await stepped.end()
-        assert (await http.post(PATH, json=ask("hello"))).content == DONE
-        assert stepped.client_name == "bridge one"
+    await told_who_the_bridge_is(files)
 
 
 @pytest.mark.parametrize("name", ["backend_ca", "backend_certificate", "backend_key"])

@@ -66,13 +66,9 @@ async def test_a_backend_that_is_back_serves_as_soon_as_it_is_ready() -> None:
         http_client(running.url, timeout=20) as http,
     ):
         for _ in range(3):
-            await until_ready(http, False)
-            for _ in range(4):
-                assert (await http.post(PATH, json=ask("hello"))).content == AWAY
+            await attempts_fail(http)
             async with serving_stepped(address) as stepped:
-                await until_ready(http, True)
-                await stepped.end()
-                assert (await http.post(PATH, json=ask("hello"))).content == DONE
+                await first_attempt_succeeds(http, stepped)
 
 
 async def test_a_stream_from_before_an_outage_goes_on_to_its_end() -> None:
@@ -88,13 +84,9 @@ async def test_a_stream_from_before_an_outage_goes_on_to_its_end() -> None:
         assert await anext(chunks) == b'data: {"content":"a"}\n\n'
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(leaving.leave())
-            await until_ready(http, False)
-            for _ in range(4):
-                assert (await http.post(PATH, json=ask("hello"))).content == AWAY
+            await attempts_fail(http)
             async with serving_stepped(address) as stepped:
-                await until_ready(http, True)
-                await stepped.end()
-                assert (await http.post(PATH, json=ask("hello"))).content == DONE
+                await first_attempt_succeeds(http, stepped)
                 await leaving.send(StreamCompletionResponse(text="b"))
                 await leaving.end()
                 rest = b"".join([chunk async for chunk in chunks])
@@ -110,6 +102,19 @@ async def test_a_backend_that_is_slow_to_connect_to_is_not_away(stepped: Stepped
         proxy.delay(0.5, frozenset({Direction.TO_CLIENT}))
         await stepped.end()
         assert (await http.post(PATH, json=ask("hello"))).content == DONE
+
+
+async def attempts_fail(http: httpx.AsyncClient) -> None:
+    """Make so many that the transport's pause between two of them has grown."""
+    await until_ready(http, False)
+    for _ in range(4):
+        assert (await http.post(PATH, json=ask("hello"))).content == AWAY
+
+
+async def first_attempt_succeeds(http: httpx.AsyncClient, stepped: SteppedBackend) -> None:
+    await until_ready(http, True)
+    await stepped.end()
+    assert (await http.post(PATH, json=ask("hello"))).content == DONE
 
 
 async def told_that_it_is_away(http: httpx.AsyncClient) -> None:
