@@ -9,11 +9,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import get_args
 
-from bench.peers.envoy import write_config
+from bench.peers.envoy import ANY_NUMBER, write_config
 from bridge.settings import Settings
 from bridge.upstream.transport import Transport
-
-_ANY_NUMBER = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +157,7 @@ def with_all_extras(transport: str) -> Peer:
         f"extras-{transport}",
         f"this bridge, {transport}, all extras on",
         _bridge,
-        env=_with(transport, BRIDGE_HEARTBEAT="1", BRIDGE_MAX_STREAMS_PER_CLIENT=str(_ANY_NUMBER)),
+        env=_with(transport, BRIDGE_HEARTBEAT="1", BRIDGE_MAX_STREAMS_PER_CLIENT=str(ANY_NUMBER)),
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent.parent
 _EXTENSIONS = "type.googleapis.com/envoy.extensions"
 _HTTP = f"{_EXTENSIONS}.filters.http"
-_ANY_NUMBER = 1_000_000
+ANY_NUMBER = 1_000_000
 
 # https://www.envoyproxy.io/docs/envoy/latest/configuration/best_practices/edge. The buffers of
 # 32 KB that it recommends, too, cut streams whose messages don't fit into them, since the
@@ -121,7 +121,7 @@ def _cluster(host: str, port: int) -> dict[str, Any]:
     return {
         "name": "backend",
         "type": "STATIC",
-        "circuit_breakers": {"thresholds": [dict.fromkeys(limits, _ANY_NUMBER)]},
+        "circuit_breakers": {"thresholds": [dict.fromkeys(limits, ANY_NUMBER)]},
         "typed_extension_protocol_options": {
             f"envoy.extensions.{options}": {
                 "@type": f"{_EXTENSIONS}.{options}",
