@@ -12,6 +12,7 @@ from typing import cast
 
 import pytest
 from h2.settings import SettingCodes
+from hyperframe.frame import SettingsFrame
 from structlog.testing import capture_logs
 
 from bridge.status import Status
@@ -413,6 +414,26 @@ async def test_a_call_that_waits_for_a_place_fails_when_the_last_connection_is_l
             with pytest.raises(RpcError) as caught:
                 await call
             assert caught.value.status is Status.UNAVAILABLE
+
+
+async def test_a_backend_that_drops_connections_before_their_first_call_is_given_a_pause() -> None:
+    connections = 0
+
+    async def take_no_call(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        settings = SettingsFrame(settings={SettingCodes.MAX_CONCURRENT_STREAMS: 0})
+        writer.write(settings.serialize())
+        await reader.readuntil(SettingsFrame(flags=["ACK"]).serialize())
+        writer.close()
+
+    server = await asyncio.start_server(take_no_call, "127.0.0.1", 0)
+    async with server, channel_to(f"127.0.0.1:{server.sockets[0].getsockname()[1]}") as channel:
+        with pytest.raises(RpcError) as caught:
+            await collect(start(channel))
+        assert caught.value.status is Status.UNAVAILABLE
+        assert caught.value.cause.endswith(": the backend closed the connection")
+        assert connections == 1
 
 
 async def test_what_nobody_expected_of_a_connection_fails_its_calls_and_is_logged() -> None:

@@ -94,6 +94,11 @@ class Connection:
         return len(self._streams)
 
     @property
+    def used(self) -> bool:
+        """Whether it has had a stream."""
+        return self._next_id > 1
+
+    @property
     def room(self) -> int:
         """How many more streams the server takes now."""
         if self.draining or not self.ready:

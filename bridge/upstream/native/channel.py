@@ -178,6 +178,9 @@ class NativeChannel:
         """See ``Owner``."""
         if socket in self._sockets:
             self._sockets.remove(socket)
+            if self._waiting and self._pausing is None and not socket.connection.used:
+                # One that took no call, such as the next would be.
+                self._pause(socket.connection.failure)
         self.changed()
 
     def _place(self) -> None:
