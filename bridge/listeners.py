@@ -22,7 +22,6 @@ BACKLOG = 2048
 # Elsewhere the option lets sockets have the same address, but gives all connections to one of them.
 _SPREADS = sys.platform == "linux"
 
-
 # What the system says of an address that it doesn't have, such as ::1 where there is no IPv6.
 _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 

@@ -348,8 +348,7 @@ class StreamResponse(CallResponse):
             body = b"".join(frames)
             if body:
                 await self._send({"type": "http.response.body", "body": body, "more_body": True})
-                self._last_frame = time.monotonic()
-            self._account.add(messages[: len(frames)])
+            self._count(messages[: len(frames)], body)
 
     def _relay(self, messages: Sequence[StreamCompletionResponse]) -> bool:
         if self._direct_send is None:
@@ -359,12 +358,16 @@ class StreamResponse(CallResponse):
         except Exception:
             # `_deliver` sends those before it, and the stream ends with the truth.
             return False
-        if body:
-            if not self._direct_send(body):
-                return False
-            self._last_frame = time.monotonic()
-        self._account.add(messages)
+        if body and not self._direct_send(body):
+            return False
+        self._count(messages, body)
         return True
+
+    def _count(self, messages: Sequence[StreamCompletionResponse], body: bytes) -> None:
+        now = time.monotonic()
+        if body:
+            self._last_frame = now
+        self._account.add(messages, now)
 
     async def _finish(self) -> None:
         if not self._started:
@@ -390,10 +393,10 @@ class WholeResponse(CallResponse):
         pass
 
     async def _deliver(self, messages: Sequence[StreamCompletionResponse]) -> None:
-        self._account.add(messages)
+        self._account.add(messages, time.monotonic())
 
     def _relay(self, messages: Sequence[StreamCompletionResponse]) -> bool:
-        self._account.add(messages)
+        self._account.add(messages, time.monotonic())
         return True
 
     async def _finish(self) -> None:

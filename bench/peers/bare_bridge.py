@@ -6,6 +6,7 @@ The same request, upstream, dialect and server; a stream is still cancelled when
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
@@ -60,7 +61,7 @@ class BareResponse(Response):
             body = b"".join(map(dialect.message, messages))
             await send({"type": "http.response.body", "body": body, "more_body": True})
         account = StreamAccount("", "", keep_text=False)
-        account.add(last)
+        account.add(last, time.monotonic())
         await send({"type": "http.response.body", "body": dialect.closing(account)})
         watcher.cancel()
         with suppress(asyncio.CancelledError):

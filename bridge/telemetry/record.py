@@ -87,13 +87,13 @@ class StreamAccount:
     _first_message: float | None = None
     _texts: list[str] = field(default_factory=list)
 
-    def add(self, messages: Sequence[StreamCompletionResponse]) -> None:
-        """Count messages that have been handed to the client."""
+    def add(self, messages: Sequence[StreamCompletionResponse], now: float) -> None:
+        """Count messages that have been handed to the client at ``now`` (``time.monotonic``)."""
         if not messages:
             return
-        self.last_message = time.monotonic()
+        self.last_message = now
         if not self.messages:
-            self._first_message = self.last_message
+            self._first_message = now
             self.model = messages[0].model or self.model
         self.messages += len(messages)
         for message in messages:

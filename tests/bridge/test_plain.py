@@ -18,7 +18,7 @@ plain = PlainDialect()
 def account(*messages: StreamCompletionResponse) -> StreamAccount:
     counted = StreamAccount("the-request", "", keep_text=True)
     for message in messages:
-        counted.add([message])
+        counted.add([message], counted.started)
     return counted
 
 

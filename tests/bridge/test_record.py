@@ -90,7 +90,7 @@ async def test_each_stream_is_one_log_line_without_its_text() -> None:
 
 def ended(outcome: Outcome = Outcome.FINISHED, error: RpcError | None = None) -> StreamRecord:
     account = StreamAccount("the-request", "asked-for", keep_text=False)
-    account.add([StreamCompletionResponse(text="ab", model="given")])
+    account.add([StreamCompletionResponse(text="ab", model="given")], account.started)
     return account.close(Verdict(outcome, error))
 
 
