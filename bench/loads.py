@@ -120,12 +120,14 @@ SLOW = Load(
     stalled_messages=512,
 )
 GROWTH_MESSAGES = 10_000
-GROWTH = tuple(_paced(streams, GROWTH_MESSAGES / streams) for streams in (50, 1000, 5000, 10_000))
+GROWTH = tuple(
+    _paced(streams, GROWTH_MESSAGES / streams) for streams in (50, 1000, 2500, 5000, 10_000)
+)
 WORKERS = Load(
     "workers",
-    "1,500 new connections a second, each a stream of one message, on all cores",
+    "3,000 new connections a second, each a stream of one message, on all cores",
     Kind.SHORT,
-    1500,
+    3000,
     messages=1,
 )
 BALANCE = Load("balance", "1,000 open, silent streams on all workers", Kind.IDLE, 1000)
