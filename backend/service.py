@@ -156,6 +156,10 @@ class CompletionService(completion_pb2_grpc.CompletionServiceServicer):
                             finish_reason=delta.finish_reason,
                             usage=delta.usage,
                             model=model,
+                            choice=delta.choice,
+                            tool_calls=delta.tool_calls,
+                            logprobs=delta.logprobs,
+                            system_fingerprint=delta.system_fingerprint,
                         )
                     )
                     record.messages += 1

@@ -5,7 +5,9 @@
 | `text`, `count` | send `text` `count` times (once if not given) |
 | `chunks` | send these strings, one a message |
 | `first_ms`, `interval_ms` | message k is sent `first_ms + k * interval_ms` after the start |
-| `finish_reason` | `stop` (the default), `length`, `content_filter`, `tool_calls`; null: none |
+| `tool_calls` | then ask for these: `name`, `arguments` (strings, one a message), `id` (`call_0`) |
+| `logprobs` | the logarithm of each chunk's probability, for a request that asks for them |
+| `finish_reason` | `stop`, `length`, `content_filter`, `tool_calls`; null: none |
 | `usage` | `prompt_tokens`, `completion_tokens`, `total_tokens` (their sum if not given) |
 | `fail` | `code` by name, `message`, `after` that many messages (0), `details` |
 | `hang_after` | so many messages, then silence until the client leaves |
@@ -16,6 +18,7 @@
 `{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "0.5s"}`.
 At most one of `fail`, `hang_after` and `crash_after` can be given; it takes place when the
 message after its last would have been sent.
+The finish reason is `stop` unless the script says so, or `tool_calls` if it has any.
 Finish reason and usage go into a message of their own, right after the last text. No usage is
 made up: none is sent unless the script says so. A script that fails, hangs or crashes sends
 neither unless it says so.
@@ -40,7 +43,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2 as error_details_pb2
 
 from backend.status import DETAILS_KEY, RpcError, Violation, bad_request
-from protos.completion.v1.completion_pb2 import FinishReason, Usage
+from protos.completion.v1.completion_pb2 import FinishReason, ToolCallDelta, Usage
 
 MAX_COUNT = 1_000_000
 MAX_MS = 86_400_000
@@ -65,6 +68,8 @@ class Script:
 
     Args:
         chunks: The texts to send.
+        tool_calls: To send after them, one a message.
+        logprobs: Of the chunks; empty for none.
         first: Seconds from the start to the first of them.
         interval: Seconds from one to the next.
         finish_reason: To send after the last of them, unless unspecified.
@@ -74,6 +79,8 @@ class Script:
     """
 
     chunks: Sequence[str]
+    tool_calls: Sequence[ToolCallDelta] = ()
+    logprobs: Sequence[float] = ()
     first: float = 0
     interval: float = 0
     finish_reason: FinishReason.ValueType = FinishReason.FINISH_REASON_STOP
@@ -105,10 +112,11 @@ def parse(message: str) -> Script:
 _DIRECTIVES = frozenset(
     {
         *("text", "count", "chunks", "first_ms", "interval_ms", "finish_reason", "usage"),
-        *("fail", "hang_after", "crash_after", "metadata"),
+        *("fail", "hang_after", "crash_after", "metadata", "tool_calls", "logprobs"),
     }
 )
 _USAGE = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
+_TOOL_CALL = frozenset({"id", "name", "arguments"})
 _FAIL = frozenset({"code", "message", "after", "details"})
 _FINISH_REASONS: Mapping[object, FinishReason.ValueType] = {
     None: FinishReason.FINISH_REASON_UNSPECIFIED,
@@ -129,13 +137,16 @@ class _Reader:
     def script(self) -> Script:
         given = self._given
         self._refuse_unknown("", given, _DIRECTIVES)
-        chunks = self._chunks()
-        ending, after = self._ending(len(chunks))
+        chunks, tool_calls = self._chunks(), list(self._tool_calls())
+        ending, after = self._ending(len(chunks) + len(tool_calls))
+        reason = "tool_calls" if tool_calls else "stop"
         script = Script(
             chunks=chunks[:after],
+            tool_calls=tool_calls[: max(after - len(chunks), 0)],
+            logprobs=self._logprobs(len(chunks)),
             first=self._number("first_ms", given, MAX_MS) / 1000,
             interval=self._number("interval_ms", given, MAX_MS) / 1000,
-            finish_reason=self._finish_reason(None if ending else "stop"),
+            finish_reason=self._finish_reason(None if ending else reason),
             usage=self._usage(),
             ending=ending,
             metadata=dict(self._metadata()),
@@ -170,6 +181,39 @@ class _Reader:
             if not isinstance(chunk, str):
                 self._refuse(f"chunks[{index}]", "must be a string")
         return chunks
+
+    def _tool_calls(self) -> Iterator[ToolCallDelta]:
+        calls = self._given.get("tool_calls", [])
+        if not isinstance(calls, list):
+            self._refuse("tool_calls", "must be a list of objects")
+            return
+        for index, call in enumerate(calls):
+            path = f"tool_calls[{index}]"
+            if not isinstance(call, dict):
+                self._refuse(path, "must be an object")
+                continue
+            self._refuse_unknown(f"{path}.", call, _TOOL_CALL)
+            call_id = self._string(f"{path}.id", call, f"call_{index}")
+            name = self._string(f"{path}.name", call)
+            first, *others = self._arguments(f"{path}.arguments", call) or [""]
+            yield ToolCallDelta(index=index, id=call_id, name=name, arguments=first)
+            for arguments in others:
+                yield ToolCallDelta(index=index, arguments=arguments)
+
+    def _arguments(self, path: str, call: dict[str, Any]) -> list[str]:
+        arguments = call.get("arguments", [])
+        if isinstance(arguments, list) and all(isinstance(part, str) for part in arguments):
+            return arguments
+        self._refuse(path, "must be a list of strings")
+        return []
+
+    def _logprobs(self, chunks: int) -> Sequence[float]:
+        logprobs = self._given.get("logprobs", [])
+        numbers = isinstance(logprobs, list) and all(type(v) in (int, float) for v in logprobs)
+        if numbers and len(logprobs) in {0, chunks}:
+            return [float(value) for value in logprobs]
+        self._refuse("logprobs", f"must be {chunks} numbers, one for each chunk")
+        return []
 
     def _string(self, path: str, given: dict[str, Any], default: str = "") -> str:
         value = given.get(path.rpartition(".")[2], default)

@@ -10,6 +10,8 @@ from protos.completion.v1.completion_pb2 import (
     FinishReason,
     Model,
     StreamCompletionRequest,
+    TokenLogprob,
+    ToolCallDelta,
     Usage,
 )
 
@@ -21,6 +23,10 @@ class Delta:
     text: str = ""
     finish_reason: FinishReason.ValueType = FinishReason.FINISH_REASON_UNSPECIFIED
     usage: Usage | None = None
+    choice: int = 0
+    tool_calls: tuple[ToolCallDelta, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
+    system_fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,8 @@ from backend.engines.engine import Call, Delta
 from backend.engines.handover import Handover
 from backend.engines.turns import Turns
 from backend.settings import ConfigurationError, Settings
-from backend.status import RpcError
-from protos.completion.v1.completion_pb2 import Model
+from backend.status import RpcError, Violation, bad_request
+from protos.completion.v1.completion_pb2 import Model, StreamCompletionRequest
 
 if TYPE_CHECKING:
     import xllamacpp
@@ -81,20 +81,23 @@ class LocalEngine:
 
         Raises:
             RpcError: RESOURCE_EXHAUSTED when too many wait, INVALID_ARGUMENT when the prompt is
-                too long for the context, UNAVAILABLE when the engine is closed meanwhile.
+                too long for the context or the model can't do what is asked for, UNAVAILABLE when
+                the engine is closed meanwhile.
         """
+        _refuse_unable(call.request)
         await self._turns.take()
         chunks: Handover[object] = Handover(ROOM)
         work = self._start(self._body(call), chunks)
         answer = Answer()
         try:
             while (chunk := await chunks.take()) is not None:
-                if text := answer.read(chunk):
-                    yield Delta(text)
+                for delta in answer.read(chunk):
+                    yield delta
             work.result()
             if not answer.finished:
                 raise RpcError(grpc.StatusCode.UNAVAILABLE, "the model was stopped")
-            yield answer.end()
+            for delta in answer.end():
+                yield delta
         finally:
             chunks.abandon()
 
@@ -138,6 +141,16 @@ class LocalEngine:
 
     def _free(self) -> None:
         del self._server
+
+
+def _refuse_unable(request: StreamCompletionRequest) -> None:
+    violations: list[Violation] = []
+    if request.tools or any(m.tool_calls or m.tool_call_id for m in request.messages):
+        violations.append(("tools", "the local model can't call tools"))
+    if request.choices > 1:
+        violations.append(("choices", "the local model gives one answer at a time"))
+    if violations:
+        raise bad_request(violations)
 
 
 @asynccontextmanager

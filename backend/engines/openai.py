@@ -54,7 +54,7 @@ class OpenAIEngine:
             RpcError: the upstream's error; UNAVAILABLE when it's away or cuts its answer short;
                 DEADLINE_EXCEEDED when it's silent; INTERNAL when it makes no sense.
         """
-        answer = Answer()
+        answer = Answer(call.request.choices)
         try:
             async with (
                 self._stream(call) as response,
@@ -64,13 +64,14 @@ class OpenAIEngine:
                     if event.data == DONE:
                         answer.finished = True
                         break
-                    if text := answer.read(self._parse(event.data)):
-                        yield Delta(text)
+                    for delta in answer.read(self._parse(event.data)):
+                        yield delta
         except httpx.HTTPError as error:
             raise network_status(error) from None
         if not answer.finished:
             raise RpcError(grpc.StatusCode.UNAVAILABLE, "the model's server cut its answer short")
-        yield answer.end()
+        for delta in answer.end():
+            yield delta
 
     @asynccontextmanager
     async def _stream(self, call: Call) -> AsyncIterator[httpx.Response]:

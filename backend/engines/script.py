@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from dataclasses import replace
 
-from backend.engines.directives import Abrupt, parse
+from backend.engines.directives import Abrupt, Script, parse
 from backend.engines.engine import Call, Delta
 from backend.status import RpcError, bad_request
 from protos.completion.v1.completion_pb2 import (
     Model,
     Role,
     StreamCompletionRequest,
+    TokenLogprob,
 )
 
 MODEL = "script"
@@ -38,7 +40,7 @@ class ScriptEngine:
         return model == MODEL
 
     async def complete(self, call: Call) -> AsyncGenerator[Delta]:
-        """Send what the script says, when it says so.
+        """Send what the script says, when it says so, for each choice in turn.
 
         Raises:
             RpcError: INVALID_ARGUMENT for a wrong script, or what ``fail`` says.
@@ -48,14 +50,41 @@ class ScriptEngine:
             raise bad_request([("crash_after", "needs BACKEND_ALLOW_CRASH=1 at the backend")])
         call.trailing_metadata.update(script.metadata)
         pace = _Pace(script.first, script.interval)
-        for sent, chunk in enumerate(script.chunks):
+        choices = range(call.request.choices or 1)
+        sent = 0
+        for delta in _deltas(script, call.request):
             await pace.wait(sent)
-            yield Delta(chunk)
-        if script.finish_reason or script.usage:
-            yield Delta("", script.finish_reason, script.usage)
+            for choice in choices:
+                yield replace(delta, choice=choice) if choice else delta
+            sent += 1
+        for delta in _last_deltas(script, choices):
+            yield delta
         if script.ending:
-            await pace.wait(len(script.chunks))
+            await pace.wait(sent)
             await _end(script.ending)
+
+
+def _deltas(script: Script, request: StreamCompletionRequest) -> Iterator[Delta]:
+    if script.logprobs and request.HasField("top_logprobs"):
+        for chunk, logprob in zip(script.chunks, script.logprobs, strict=False):
+            yield Delta(chunk, logprobs=(_token(chunk, logprob, request.top_logprobs),))
+    else:
+        yield from map(Delta, script.chunks)
+    for tool_call in script.tool_calls:
+        yield Delta(tool_calls=(tool_call,))
+
+
+def _token(text: str, logprob: float, top: int) -> TokenLogprob:
+    token = TokenLogprob(token=text, logprob=logprob, bytes=text.encode())
+    return TokenLogprob(token=text, logprob=logprob, bytes=token.bytes, top=[token] * bool(top))
+
+
+def _last_deltas(script: Script, choices: range) -> Iterator[Delta]:
+    if script.finish_reason:
+        for choice in choices[:-1]:
+            yield Delta("", script.finish_reason, choice=choice)
+    if script.finish_reason or script.usage:
+        yield Delta("", script.finish_reason, script.usage, choice=choices[-1])
 
 
 class _Pace:

@@ -12,8 +12,14 @@ from backend.status import RpcError
 from protos.completion.v1.completion_pb2 import (
     FinishReason,
     Message,
+    ResponseFormat,
     Role,
     StreamCompletionRequest,
+    TokenLogprob,
+    Tool,
+    ToolCall,
+    ToolCallDelta,
+    ToolChoice,
     Usage,
 )
 from tests.backend.calls import asking
@@ -48,6 +54,62 @@ def test_a_request_says_all_that_the_client_said() -> None:
     assert (body["max_tokens"], body["seed"], body["stop"]) == (5, 2**64 - 1, ["x", "y"])
 
 
+def test_a_request_says_what_is_asked_beside_the_text() -> None:
+    call = ToolCall(id="one", name="f", arguments="{}")
+    request = StreamCompletionRequest(
+        messages=[
+            Message(role=Role.ROLE_ASSISTANT, tool_calls=[call]),
+            Message(role=Role.ROLE_TOOL, tool_call_id="one", content="42"),
+        ],
+        choices=2,
+        tools=[Tool(name="f", description="d", parameters='{"type":"object"}', strict=True)],
+        tool_choice=ToolChoice(mode=ToolChoice.MODE_REQUIRED, name="f"),
+        parallel_tool_calls=False,
+        response_format=ResponseFormat(schema='{"type":"object"}', name="s", strict=True),
+        top_logprobs=0,
+        frequency_penalty=0.1,
+        presence_penalty=-0.1,
+    )
+    body = request_body(request, "m")
+    function = {"name": "f", "arguments": "{}"}
+    assert body["messages"] == [
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "one", "type": "function", "function": function}],
+        },
+        {"role": "tool", "content": "42", "tool_call_id": "one"},
+    ]
+    assert (body["n"], body["parallel_tool_calls"]) == (2, False)
+    assert (body["logprobs"], body["top_logprobs"]) == (True, 0)
+    assert (body["frequency_penalty"], body["presence_penalty"]) == (0.1, -0.1)
+    described = {"name": "f", "description": "d", "parameters": {"type": "object"}, "strict": True}
+    assert body["tools"] == [{"type": "function", "function": described}]
+    assert body["tool_choice"] == {"type": "function", "function": {"name": "f"}}
+    assert body["response_format"] == {
+        "type": "json_schema",
+        "json_schema": {"name": "s", "schema": {"type": "object"}, "strict": True},
+    }
+
+
+@pytest.mark.parametrize(
+    ("mode", "written"),
+    [
+        (ToolChoice.MODE_NONE, "none"),
+        (ToolChoice.MODE_AUTO, "auto"),
+        (ToolChoice.MODE_REQUIRED, "required"),
+    ],
+)
+def test_a_tool_choice_of_no_tool_is_a_word(mode: ToolChoice.Mode.ValueType, written: str) -> None:
+    body = request_body(asking("", tool_choice=ToolChoice(mode=mode)), "m")
+    assert body["tool_choice"] == written
+
+
+def test_any_object_is_a_format_of_its_own() -> None:
+    body = request_body(asking("", response_format=ResponseFormat()), "m")
+    assert body["response_format"] == {"type": "json_object"}
+
+
 def test_zero_is_not_the_same_as_not_set() -> None:
     body = request_body(asking("hi", temperature=0, seed=0), "m")
     assert (body["temperature"], body["seed"]) == (0, 0)
@@ -63,15 +125,64 @@ def test_an_answer_gives_texts_and_then_its_end() -> None:
         chunk("b", "length"),
         {"choices": [], "usage": usage},
     ]
-    assert [answer.read(c) for c in chunks] == ["", "a", "", "b", ""]
+    read = [answer.read(c) for c in chunks]
+    assert read == [[], [Delta("a")], [], [Delta("b")], []]
     assert answer.finished
-    assert answer.end() == Delta("", FinishReason.FINISH_REASON_LENGTH, Usage(**usage))
+    assert [*answer.end()] == [Delta("", FinishReason.FINISH_REASON_LENGTH, Usage(**usage))]
 
 
 def test_a_chunk_with_usage_needs_no_choices() -> None:
     answer = Answer()
-    assert answer.read({"usage": {"prompt_tokens": 1, "total_tokens": 1}}) == ""
-    assert answer.end().usage == Usage(prompt_tokens=1, total_tokens=1)
+    assert answer.read({"usage": {"prompt_tokens": 1, "total_tokens": 1}}) == []
+    (last,) = answer.end()
+    assert last.usage == Usage(prompt_tokens=1, total_tokens=1)
+
+
+def test_choices_end_each_for_its_own_reason_and_together() -> None:
+    answer = Answer(choices=2)
+    assert answer.read({"choices": [of(1, "a")]}) == [Delta("a", choice=1)]
+    answer.read({"choices": [of(1, "", "length")]})
+    assert not answer.finished
+    answer.read({"choices": [of(0, "b", "stop")]})
+    assert answer.finished
+    assert [(delta.choice, delta.finish_reason) for delta in answer.end()] == [
+        (0, FinishReason.FINISH_REASON_STOP),
+        (1, FinishReason.FINISH_REASON_LENGTH),
+    ]
+
+
+def of(index: int, content: str, finish_reason: str | None = None) -> dict[str, Any]:
+    return {"index": index, "delta": {"content": content}, "finish_reason": finish_reason}
+
+
+def test_tool_calls_arrive_as_they_are_written() -> None:
+    written = [
+        {"index": 0, "id": "one", "type": "function", "function": {"name": "f", "arguments": ""}},
+        {"index": 0, "function": {"arguments": "{}"}},
+    ]
+    answer = Answer()
+    read = [answer.read({"choices": [{"delta": {"tool_calls": [call]}}]}) for call in written]
+    assert [call for (delta,) in read for call in delta.tool_calls] == [
+        ToolCallDelta(id="one", name="f"),
+        ToolCallDelta(arguments="{}"),
+    ]
+
+
+def test_probabilities_and_the_fingerprint_arrive() -> None:
+    token: dict[str, Any] = {"token": "a", "logprob": -0.5, "bytes": [97]}
+    other: dict[str, Any] = {"token": "b", "logprob": -2}
+    logprobs = {"content": [{**token, "top_logprobs": [token, other]}]}
+    answer = Answer()
+    read = [
+        answer.read({"choices": [{**of(0, "a"), "logprobs": logprobs}], "system_fingerprint": "fp"})
+        for _ in range(2)
+    ]
+    expected = TokenLogprob(**{**token, "bytes": b"a"})
+    expected.top.extend([TokenLogprob(**{**token, "bytes": b"a"}), TokenLogprob(**other)])
+    assert read == [
+        [Delta("a", logprobs=(expected,), system_fingerprint="fp")],
+        [Delta("a", logprobs=(expected,))],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +200,7 @@ def test_finish_reasons(name: str, reason: FinishReason.ValueType) -> None:
     answer = Answer()
     answer.read(chunk("", name))
     assert answer.finished
-    assert answer.end() == Delta("", reason)
+    assert [*answer.end()] == [Delta("", reason)]
 
 
 @pytest.mark.parametrize(
@@ -105,6 +216,11 @@ def test_finish_reasons(name: str, reason: FinishReason.ValueType) -> None:
         {"choices": {"0": 1}},
         {"choices": [{"delta": {"content": 5}}]},
         {"choices": [{"delta": 5}]},
+        {"choices": [{"index": 1, "delta": {"content": "a"}}]},
+        {"choices": [{"index": "0", "delta": {"content": "a"}}]},
+        {"choices": [{"delta": {"tool_calls": [{"id": "one"}]}}]},
+        {"choices": [{"delta": {"tool_calls": [{"index": 0, "id": 1}]}}]},
+        {"choices": [{"delta": {"content": "a"}, "logprobs": {"content": [{"token": "a"}]}}]},
         {"choices": [{"delta": {}, "finish_reason": ["stop"]}]},
         {"choices": [], "usage": {"prompt_tokens": -1, "total_tokens": 1}},
         {"choices": [], "usage": {"prompt_tokens": "1", "total_tokens": 1}},

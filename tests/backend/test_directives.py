@@ -56,7 +56,7 @@ JSON = st.recursive(
     max_leaves=8,
 )
 NAMES = ["text", "count", "chunks", "first_ms", "interval_ms", "finish_reason", "usage", "fail"]
-NAMES += ["hang_after", "crash_after", "metadata"]
+NAMES += ["hang_after", "crash_after", "metadata", "tool_calls", "logprobs"]
 FAIL = st.fixed_dictionaries(
     {}, optional=dict.fromkeys(("code", "message", "after", "details"), JSON)
 )
@@ -177,6 +177,26 @@ CODES = (
     "ALREADY_EXISTS, PERMISSION_DENIED, RESOURCE_EXHAUSTED, FAILED_PRECONDITION, ABORTED, "
     "OUT_OF_RANGE, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS, UNAUTHENTICATED"
 )
+
+
+def test_the_arguments_of_tool_calls_are_a_message_each() -> None:
+    calls = [{"name": "f", "arguments": ["{", "}"]}, {"name": "g", "id": "two"}]
+    script = parsed(text="a", tool_calls=calls)
+    assert [(call.index, call.id, call.name, call.arguments) for call in script.tool_calls] == [
+        (0, "call_0", "f", "{"),
+        (0, "", "", "}"),
+        (1, "two", "g", ""),
+    ]
+    assert script.finish_reason == FinishReason.FINISH_REASON_TOOL_CALLS
+
+
+@pytest.mark.parametrize(("after", "chunks", "calls"), [(0, 0, 0), (1, 1, 0), (2, 1, 1)])
+def test_an_end_counts_texts_and_then_tool_calls(after: int, chunks: int, calls: int) -> None:
+    told = [{"name": "f", "arguments": ["{", "}"]}]
+    script = parsed(text="a", tool_calls=told, hang_after=after)
+    assert (len(script.chunks), len(script.tool_calls)) == (chunks, calls)
+
+
 PRINTABLE = "must be a string of printable ASCII"
 KEY = "is not a key that metadata can have"
 
@@ -192,6 +212,22 @@ KEY = "is not a key that metadata can have"
         ({"text": "", "chunks": []}, "chunks", "can't be combined with text and count"),
         ({"chunks": "a"}, "chunks", "must be a list of strings"),
         ({"chunks": ["a", 2]}, "chunks[1]", "must be a string"),
+        ({"tool_calls": {}}, "tool_calls", "must be a list of objects"),
+        ({"tool_calls": ["f"]}, "tool_calls[0]", "must be an object"),
+        ({"tool_calls": [{"name": 1}]}, "tool_calls[0].name", "must be a string"),
+        ({"tool_calls": [{"id": 1}]}, "tool_calls[0].id", "must be a string"),
+        (
+            {"tool_calls": [{"arguments": "{}"}]},
+            "tool_calls[0].arguments",
+            "must be a list of strings",
+        ),
+        (
+            {"tool_calls": [{"type": "f"}]},
+            "tool_calls[0].type",
+            "is none of arguments, id, name",
+        ),
+        ({"text": "a", "logprobs": [1, 2]}, "logprobs", "must be 1 numbers, one for each chunk"),
+        ({"text": "a", "logprobs": ["1"]}, "logprobs", "must be 1 numbers, one for each chunk"),
         ({"first_ms": "1"}, "first_ms", "must be a number from 0 to 86400000"),
         ({"interval_ms": -1}, "interval_ms", "must be a number from 0 to 86400000"),
         ({"interval_ms": False}, "interval_ms", "must be a number from 0 to 86400000"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import re
 import threading
 from collections.abc import AsyncIterator
@@ -23,8 +24,11 @@ from backend.status import RpcError
 from protos.completion.v1.completion_pb2 import (
     ListModelsRequest,
     Message,
+    ResponseFormat,
     Role,
     StreamCompletionRequest,
+    Tool,
+    ToolCall,
 )
 from tests.backend import calls
 from tests.backend.calls import Call, Client, client_of, read
@@ -97,6 +101,50 @@ async def test_the_context_ends_an_answer_with_length(local: Client) -> None:
     assert answer.finish_reason in {"LENGTH", "STOP"}
     if answer.finish_reason == "LENGTH":
         assert answer.usage.total_tokens == 256
+
+
+@pytest.mark.parametrize(
+    ("fields", "details"),
+    [
+        ({"tools": [Tool(name="f")]}, "tools: the local model can't call tools"),
+        ({"choices": 2}, "choices: the local model gives one answer at a time"),
+    ],
+    ids=["tools", "choices"],
+)
+async def test_what_the_model_can_t_do_is_refused(
+    local: Client, fields: dict[str, Any], details: str
+) -> None:
+    answer = await local.ask(asking("hello", **fields))
+    assert answer.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert answer.details == details
+
+
+async def test_the_result_of_a_tool_is_refused_too(local: Client) -> None:
+    call = ToolCall(id="one", name="f")
+    answer = await local.ask(
+        StreamCompletionRequest(
+            model="smollm2-135m-instruct",
+            messages=[
+                Message(role=Role.ROLE_ASSISTANT, tool_calls=[call]),
+                Message(role=Role.ROLE_TOOL, tool_call_id="one", content="42"),
+            ],
+        )
+    )
+    assert answer.details == "tools: the local model can't call tools"
+
+
+async def test_probabilities_come_with_their_tokens(local: Client) -> None:
+    answer = await local.ask(asking("Say hello.", max_tokens=8, top_logprobs=2, temperature=0))
+    tokens = [token for message in answer.messages for token in message.logprobs]
+    assert "".join(token.token for token in tokens) == answer.text
+    assert all(token.logprob <= 0 and len(token.top) == 2 for token in tokens)
+
+
+async def test_an_answer_is_the_json_that_was_asked_for(local: Client) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    wanted = ResponseFormat(schema=json.dumps(schema))
+    answer = await local.ask(asking("How many legs?", response_format=wanted, temperature=0))
+    assert isinstance(json.loads(answer.text)["n"], int)
 
 
 async def test_a_prompt_that_is_too_long_is_refused_with_both_lengths(local: Client) -> None:

@@ -18,6 +18,8 @@ from backend.settings import Settings
 from protos.completion.v1.completion_pb2 import (
     ListModelsRequest,
     StreamCompletionRequest,
+    Tool,
+    ToolCallDelta,
     Usage,
 )
 from tests.backend import calls
@@ -91,6 +93,35 @@ async def test_an_answer_is_passed_on(client: Client, upstream: Upstream) -> Non
     assert answer.usage == Usage(**USAGE)
     assert answer.code is grpc.StatusCode.OK
     assert answer.messages[0].model == "large"
+
+
+async def test_tool_calls_are_passed_on_in_pieces(client: Client, upstream: Upstream) -> None:
+    calls = [
+        {"index": 0, "id": "one", "type": "function", "function": {"name": "f", "arguments": ""}},
+        {"index": 0, "function": {"arguments": "{}"}},
+    ]
+    chunks = [{"choices": [{"delta": {"tool_calls": [call]}}]} for call in calls]
+    answering(upstream, *chunks, {"choices": [{"delta": {}, "finish_reason": "tool_calls"}]})
+    tool = Tool(name="f", parameters='{"type": "object"}')
+    answer = await client.ask(asking("hello", tools=[tool]))
+    assert [delta for message in answer.messages for delta in message.tool_calls] == [
+        ToolCallDelta(id="one", name="f"),
+        ToolCallDelta(arguments="{}"),
+    ]
+    assert answer.finish_reason == "TOOL_CALLS"
+    function = {"name": "f", "parameters": {"type": "object"}}
+    assert upstream.received[0].body["tools"] == [{"type": "function", "function": function}]
+
+
+async def test_an_answer_of_which_a_choice_is_cut_is_unavailable(
+    client: Client, upstream: Upstream
+) -> None:
+    first = {"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"}
+    second = {"index": 1, "delta": {"content": "b"}, "finish_reason": None}
+    answering(upstream, {"choices": [first]}, {"choices": [second]})
+    answer = await client.ask(asking("hello", choices=2))
+    assert [(m.choice, m.text) for m in answer.messages] == [(0, "a"), (1, "b")]
+    assert answer.code is grpc.StatusCode.UNAVAILABLE
 
 
 async def test_line_separators_in_the_json_of_an_upstream_end_no_event(

@@ -66,6 +66,39 @@ async def test_a_script_without_a_finish_reason_ends_with_its_last_text(script: 
     assert answer.finish_reason == ""
 
 
+async def test_each_choice_has_every_message(script: Client) -> None:
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+    told = directives(chunks=["a", "b"], usage=usage)
+    answer = await script.ask(asking(told, choices=2))
+    found = [(message.text, message.choice) for message in answer.messages]
+    assert found == [("a", 0), ("a", 1), ("b", 0), ("b", 1), ("", 0), ("", 1)]
+    assert [message.HasField("usage") for message in answer.messages] == [False] * 5 + [True]
+    assert [message.finish_reason for message in answer.messages[-2:]] == [1, 1]
+
+
+async def test_tool_calls_come_after_the_texts(script: Client) -> None:
+    calls = [{"name": "f", "arguments": ["{", "}"]}]
+    answer = await script.ask(asking(directives(text="a", tool_calls=calls)))
+    assert answer.texts == ["a"]
+    deltas = [delta for message in answer.messages[1:] for delta in message.tool_calls]
+    assert [delta.arguments for delta in deltas] == ["{", "}"]
+    assert answer.finish_reason == "TOOL_CALLS"
+
+
+async def test_probabilities_come_when_they_are_asked_for(script: Client) -> None:
+    told = directives(chunks=["a", "b"], logprobs=[-1, -2])
+    silent = await script.ask(asking(told))
+    assert not any(message.logprobs for message in silent.messages)
+    for top in (0, 1):
+        answer = await script.ask(asking(told, top_logprobs=top))
+        tokens = [token for message in answer.messages for token in message.logprobs]
+        assert [(token.token, token.logprob, token.bytes) for token in tokens] == [
+            ("a", -1, b"a"),
+            ("b", -2, b"b"),
+        ]
+        assert [len(token.top) for token in tokens] == [top, top]
+
+
 async def test_the_last_user_message_is_the_script(script: Client) -> None:
     said = [(Role.ROLE_USER, "no"), (Role.ROLE_USER, "yes"), (Role.ROLE_ASSISTANT, "no")]
     messages = [Message(role=role, content=content) for role, content in said]

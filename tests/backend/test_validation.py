@@ -8,10 +8,28 @@ from google.rpc import error_details_pb2
 
 from backend.status import RpcError
 from backend.validation import validate
-from protos.completion.v1.completion_pb2 import Message, Role, StreamCompletionRequest
+from protos.completion.v1.completion_pb2 import (
+    Message,
+    ResponseFormat,
+    Role,
+    StreamCompletionRequest,
+    Tool,
+    ToolCall,
+    ToolChoice,
+)
 from tests.backend.calls import Client, asking
 
 USER = Message(role=Role.ROLE_USER, content="")
+CALL = ToolCall(id="one", name="f")
+AUTO, REQUIRED = ToolChoice.MODE_AUTO, ToolChoice.MODE_REQUIRED
+NAN = float("nan")
+NAME = "must be 1 to 64 letters, digits, _ or -"
+ONLY_ASSISTANT = "only an assistant calls tools"
+SCHEMA = "must be a JSON Schema: an object, as JSON"
+
+
+def saying(role: Role.ValueType, **fields: Any) -> StreamCompletionRequest:
+    return StreamCompletionRequest(messages=[Message(role=role, **fields)])
 
 
 @pytest.mark.parametrize(
@@ -27,6 +45,14 @@ USER = Message(role=Role.ROLE_USER, content="")
         {"stop": ["x"] * 16},
         {"seed": 0},
         {"seed": 2**64 - 1},
+        {"choices": 128},
+        {"top_logprobs": 20},
+        {"frequency_penalty": -2, "presence_penalty": 2},
+        {"tools": [Tool(name="f"), Tool(name="g-1_A", parameters="{}")]},
+        {"tools": [Tool(name="f")], "tool_choice": ToolChoice(mode=REQUIRED, name="f")},
+        {"tool_choice": ToolChoice(mode=ToolChoice.MODE_NONE)},
+        {"response_format": ResponseFormat()},
+        {"response_format": ResponseFormat(schema='{"type": "object"}')},
     ],
 )
 def test_what_the_schema_allows_is_valid(fields: dict[str, Any]) -> None:
@@ -52,6 +78,49 @@ def test_what_the_schema_allows_is_valid(fields: dict[str, Any]) -> None:
         (asking("", stop=["x"] * 17), "stop", "at most 16 strings are allowed, got 17"),
         (asking("", stop=["a", ""]), "stop[1]", "must not be empty"),
         (asking("", model="m" * 257), "model", "must be at most 256 characters, got 257"),
+        (asking("", choices=129), "choices", "must be at most 128, got 129"),
+        (asking("", top_logprobs=21), "top_logprobs", "must be at most 20, got 21"),
+        (asking("", frequency_penalty=3), "frequency_penalty", "must be from -2 to 2, got 3"),
+        (asking("", presence_penalty=NAN), "presence_penalty", "must be from -2 to 2, got nan"),
+        (saying(Role.ROLE_USER, tool_calls=[CALL]), "messages[0].tool_calls", ONLY_ASSISTANT),
+        (
+            saying(Role.ROLE_ASSISTANT, tool_calls=[ToolCall(name="f")]),
+            "messages[0].tool_calls[0].id",
+            "is required",
+        ),
+        (
+            saying(Role.ROLE_ASSISTANT, tool_calls=[ToolCall(id="one")]),
+            "messages[0].tool_calls[0].name",
+            "is required",
+        ),
+        (saying(Role.ROLE_TOOL), "messages[0].tool_call_id", "is required of a tool"),
+        (
+            saying(Role.ROLE_USER, tool_call_id="one"),
+            "messages[0].tool_call_id",
+            "only a tool has one",
+        ),
+        (asking("", tools=[Tool()]), "tools[0].name", NAME),
+        (asking("", tools=[Tool(name="f" * 65)]), "tools[0].name", NAME),
+        (
+            asking("", tools=[Tool(name="f"), Tool(name="f")]),
+            "tools[1].name",
+            "there is another tool 'f'",
+        ),
+        (asking("", tools=[Tool(name="f", parameters="[]")]), "tools[0].parameters", SCHEMA),
+        (asking("", tools=[Tool(name="f", parameters="{")]), "tools[0].parameters", SCHEMA),
+        (asking("", tool_choice=ToolChoice()), "tool_choice.mode", "is required"),
+        (asking("", tool_choice=ToolChoice(mode=REQUIRED)), "tool_choice", "there are no tools"),
+        (
+            asking("", tools=[Tool(name="f")], tool_choice=ToolChoice(mode=REQUIRED, name="g")),
+            "tool_choice.name",
+            "there is no tool 'g'",
+        ),
+        (
+            asking("", tools=[Tool(name="f")], tool_choice=ToolChoice(mode=AUTO, name="f")),
+            "tool_choice.name",
+            "needs MODE_REQUIRED",
+        ),
+        (asking("", response_format=ResponseFormat(schema="1")), "response_format.schema", SCHEMA),
     ],
 )
 def test_a_wrong_field_is_named(
