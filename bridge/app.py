@@ -16,7 +16,8 @@ from bridge.access.limits import BodyLimitMiddleware, StreamLimitMiddleware
 from bridge.http_errors import add_error_handlers
 from bridge.open_streams import OpenStreams
 from bridge.request_id import RequestIdMiddleware
-from bridge.routes import completions, health, models
+from bridge.routes import completions, health, models, openai
+from bridge.routes.wires import WireMiddleware
 from bridge.settings import Settings
 from bridge.state import BridgeState
 from bridge.telemetry.record import StreamHook
@@ -89,22 +90,18 @@ def create_app(
     )
     app.add_middleware(HeadAsGetMiddleware)
     app.add_middleware(HeadMiddleware, max_bytes=chosen.max_header_bytes)
+    app.add_middleware(WireMiddleware, default=chosen.wire)
     app.add_middleware(RequestIdMiddleware)
     if chosen.cors_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=chosen.cors_origins,
             allow_methods=["GET", "POST"],
-            allow_headers=[
-                "content-type",
-                "grpc-timeout",
-                "prefer",
-                "x-request-timeout",
-                request_id.HEADER,
-            ],
+            # An SDK sends a dozen of its own.
+            allow_headers=["*"],
             expose_headers=[request_id.HEADER],
         )
     add_error_handlers(app)
-    for room in (completions, models, health, web):
+    for room in (completions, openai, models, health, web):
         app.include_router(room.router)
     return app

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bridge.error_details import field_violations, retry_delay
 from bridge.status import Status
 from bridge.upstream import RpcError
 
@@ -15,18 +17,14 @@ class Failure:
     Attributes:
         message: What happened; never empty.
         status: The gRPC status.
+        fields: Each field of the request that is wrong, by its path, and what is wrong with it.
+        retry_after: Seconds after which the backend wants to be asked again, if it said so.
     """
 
     message: str
     status: Status
-
-    def as_json(self) -> dict[str, str | bool]:
-        """Return the object that stands in an error frame and in the body of an HTTP error."""
-        return {
-            "error": self.message,
-            "code": self.status.name,
-            "retryable": self.status.retryable,
-        }
+    fields: Sequence[tuple[str, str]] = ()
+    retry_after: float | None = None
 
 
 def describe(error: RpcError, request_id: str, *, show_details: bool) -> Failure:
@@ -43,7 +41,9 @@ def describe(error: RpcError, request_id: str, *, show_details: bool) -> Failure
     """
     status = error.status
     if show_details:
-        return Failure(error.message or error.cause or status.sentence, status)
-    if status.private:
-        return Failure(f"{status.sentence} Request id: {request_id}", status)
-    return Failure(error.message or status.sentence, status)
+        message = error.message or error.cause or status.sentence
+    elif status.private:
+        message = f"{status.sentence} Request id: {request_id}"
+    else:
+        message = error.message or status.sentence
+    return Failure(message, status, field_violations(error), retry_delay(error))

@@ -1,40 +1,23 @@
-"""Failures outside a stream: an HTTP status, and a body of the same shape as an error frame."""
+"""Failures outside a stream: an HTTP status, and a body in the form of the request's wire."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from bridge import request_id
 from bridge.deadlines import InvalidTimeoutError
+from bridge.dialects import ErrorForm
+from bridge.dialects.wires import Wire, error_form
 from bridge.failure import Failure, describe
 from bridge.status import Status
 from bridge.upstream import RpcError
-
-
-class FieldViolation(BaseModel):
-    """A field of the request that is wrong."""
-
-    field: str = Field(description="Its path, as in `messages.0.role`.")
-    description: str
-
-
-class ErrorBody(BaseModel):
-    """Why a request was not served."""
-
-    error: str
-    code: str = Field(description="The name of a gRPC status.")
-    retryable: bool = Field(description="Whether the same request may succeed a little later.")
-    fields: list[FieldViolation] | None = Field(
-        None, description="Each wrong field; only when the body is JSON but not a valid request."
-    )
-
 
 _STATUS_OF_HTTP = {
     401: Status.UNAUTHENTICATED,
@@ -49,7 +32,7 @@ _STATUS_OF_HTTP = {
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Make every failure of ``app`` outside a stream an ``ErrorBody``."""
+    """Make ``app`` answer every failure outside a stream in the form of the request's wire."""
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(InvalidTimeoutError, _invalid_timeout)
@@ -70,15 +53,16 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
 
 
 def _unprocessable(problems: Sequence[dict[str, Any]]) -> Response:
-    violations = [
-        FieldViolation(
-            field=".".join(str(part) for part in problem["loc"][1:]),
-            description=problem["msg"].removeprefix("Value error, "),
+    fields = [
+        (
+            ".".join(str(part) for part in problem["loc"][1:]),
+            problem["msg"].removeprefix("Value error, "),
         )
         for problem in problems
     ]
-    message = "; ".join(f"{v.field or 'body'}: {v.description}" for v in violations)
-    return answer(422, message, fields=[v.model_dump() for v in violations])
+    message = "; ".join(f"{path or 'body'}: {description}" for path, description in fields)
+    failure = Failure(message, Status.INVALID_ARGUMENT, fields)
+    return ErrorResponse(lambda form: form.invalid, failure)
 
 
 async def _invalid_timeout(request: Request, error: Exception) -> Response:
@@ -108,34 +92,53 @@ async def _rpc_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RpcError)
     show = request.app.state.bridge.settings.show_error_details
     failure = describe(error, request.state.request_id, show_details=show)
-    return JSONResponse(failure.as_json(), status_code=failure.status.http)
+    return ErrorResponse(lambda form: form.http(failure.status), failure)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     # Starlette answers this one outside all middleware; it raises `error` again, and the
     # server logs it.
-    response = await _rpc_error(request, RpcError(Status.INTERNAL))
-    response.headers[request_id.HEADER] = request.state.request_id
-    return response
+    known = request.state.request_id
+    failure = describe(RpcError(Status.INTERNAL), known, show_details=False)
+    return ErrorResponse(lambda _: 500, failure, {request_id.HEADER: known})
 
 
-def error_body(http_status: int, message: str) -> dict[str, str | bool]:
-    """Return the ``ErrorBody`` of a response of ``http_status``."""
-    status = _STATUS_OF_HTTP.get(http_status, Status.INVALID_ARGUMENT)
-    return Failure(message, status).as_json()
+def answer(http_status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a response of ``http_status`` that says ``message``."""
+    return ErrorResponse(lambda _: http_status, _failure(http_status, message), headers)
 
 
-def answer(
-    http_status: int,
-    message: str,
-    *,
-    fields: list[dict[str, str]] | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> Response:
-    """Return a response of ``http_status`` whose body is an ``ErrorBody``."""
-    content = error_body(http_status, message)
-    return JSONResponse(
-        content if fields is None else {**content, "fields": fields},
-        status_code=http_status,
-        headers=headers,
-    )
+def error_body(http_status: int, message: str) -> dict[str, Any]:
+    """Return the body of a response of ``http_status`` to what is not yet a request."""
+    return error_form(Wire.PLAIN).body(_failure(http_status, message))
+
+
+def _failure(http_status: int, message: str) -> Failure:
+    return Failure(message, _STATUS_OF_HTTP.get(http_status, Status.INVALID_ARGUMENT))
+
+
+class ErrorResponse(Response):
+    """Tells of a failure in the form of the request's wire.
+
+    Args:
+        http_status: Returns the status, which may be a matter of the form.
+        failure: What to tell.
+        headers: Further headers.
+    """
+
+    def __init__(
+        self,
+        http_status: Callable[[ErrorForm], int],
+        failure: Failure,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__()
+        self._http_status = http_status
+        self._failure = failure
+        self._further_headers = headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request."""
+        form = error_form(scope.get("state", {}).get("wire", Wire.PLAIN))
+        body, http_status = form.body(self._failure), self._http_status(form)
+        await JSONResponse(body, http_status, self._further_headers)(scope, receive, send)

@@ -1,15 +1,15 @@
-"""Whether an RPC that failed before its first message is tried again, and when."""
+"""Whether a request that failed is tried again, by the bridge or by its client, and when."""
 
 from __future__ import annotations
 
+import math
 import random
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from google.protobuf.message import DecodeError
-from google.rpc.error_details_pb2 import RetryInfo
-from google.rpc.status_pb2 import Status as RpcStatus
-
+from bridge.error_details import retry_delay
+from bridge.failure import Failure
 from bridge.status import Status
 from bridge.upstream import RpcError
 
@@ -54,24 +54,30 @@ def pause_before_retry(error: RpcError, attempt: int) -> float | None:
     """
     if error.status is not Status.UNAVAILABLE:
         return None
-    trailers = dict(error.trailers)
-    pushback = trailers.get("grpc-retry-pushback-ms")
+    pushback = dict(error.trailers).get("grpc-retry-pushback-ms")
     if pushback is not None:
         return int(pushback) / 1000 if _MILLISECONDS.fullmatch(str(pushback)) else None
-    details = trailers.get("grpc-status-details-bin")
-    if isinstance(details, bytes) and (asked := _retry_delay(details)) is not None:
+    if (asked := retry_delay(error)) is not None:
         return asked
     pause = min(_FIRST_PAUSE_SECONDS * 2.0**attempt, _LONGEST_PAUSE_SECONDS)
     return pause * random.uniform(0.5, 1)  # noqa: S311 - it only spreads the calls
 
 
-def _retry_delay(details: bytes) -> float | None:
-    info = RetryInfo()
-    try:
-        for detail in RpcStatus.FromString(details).details:
-            if detail.Unpack(info):
-                delay = info.retry_delay
-                return float(delay.seconds + delay.nanos * 1e-9)
-    except DecodeError:
-        pass
-    return None
+def retry_advice(failure: Failure, *, paid: bool) -> Mapping[str, str]:
+    """Return the headers that tell a client whether to send its request again, and when.
+
+    OpenAI's and Anthropic's SDKs send one again by themselves, unless ``x-should-retry`` says no.
+    A second request must not be paid for when the backend has worked for the first.
+
+    Args:
+        failure: What the client is told.
+        paid: Whether the backend has sent a part of the answer.
+    """
+    status = failure.status
+    may = status.retryable and not paid and status is not Status.DEADLINE_EXCEEDED
+    advice = {"x-should-retry": "true" if may else "false"}
+    if may and failure.retry_after is not None:
+        # The header has whole seconds (RFC 9110, section 10.2.3); the SDKs know the other, too.
+        advice["retry-after"] = str(math.ceil(failure.retry_after))
+        advice["retry-after-ms"] = str(math.ceil(failure.retry_after * 1000))
+    return advice

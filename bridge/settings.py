@@ -26,6 +26,7 @@ from pydantic_settings import (
 )
 
 from bridge.deadlines import Deadlines
+from bridge.dialects.wires import Wire
 from bridge.upstream.address import Address, parse
 from bridge.upstream.call import ChannelOptions
 from bridge.upstream.credentials import CredentialFiles, CredentialsError
@@ -122,6 +123,11 @@ class Settings(BaseSettings):
         [],
         description="Origins of other sites whose pages may call the bridge, separated by commas; "
         "* for any.",
+    )
+    wire: Wire = Field(
+        Wire.PLAIN,
+        description="API of a request to /v1/chat/completions that names none, and that is not "
+        "from an SDK: plain or openai.",
     )
     prefer_status: bool = Field(
         False,

@@ -8,6 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Protocol
 
 import structlog
@@ -18,7 +19,7 @@ from bridge.deadlines import Deadlines
 from bridge.dialects import Dialect
 from bridge.direct_send import DirectSend, direct_send
 from bridge.failure import Failure, describe
-from bridge.retry import pause_before_retry
+from bridge.retry import pause_before_retry, retry_advice
 from bridge.state import BridgeState
 from bridge.status import Status
 from bridge.telemetry.record import StreamAccount, publish
@@ -45,7 +46,7 @@ _SHORTEST_PAUSE_SECONDS = 1e-3
 # A heartbeat may come after this part of the silence that the settings allow.
 _EARLIEST_HEARTBEAT = 0.9
 
-_PREFERENCE_APPLIED = {"preference-applied": "status"}
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class CallResponse(Response, ABC):
@@ -248,8 +249,17 @@ class CallResponse(Response, ABC):
     async def _fail(self, failure: Failure) -> None:
         """Send the ending of a stream that failed."""
 
+    async def _send_failure(
+        self, failure: Failure, headers: Mapping[str, str] = _NO_HEADERS
+    ) -> None:
+        advice = retry_advice(failure, paid=bool(self._account.messages))
+        errors = self._dialect.errors
+        await self._send_json(
+            errors.http(failure.status), errors.body(failure), {**headers, **advice}
+        )
+
     async def _send_json(
-        self, status: int, payload: object, headers: Mapping[str, str] | None = None
+        self, status: int, payload: object, headers: Mapping[str, str] = _NO_HEADERS
     ) -> None:
         await JSONResponse(payload, status, headers)(self._scope, self._receive, self._send)
 
@@ -263,7 +273,9 @@ class StreamResponse(CallResponse):
         dialect: See ``CallResponse``.
         account: See ``CallResponse``.
         deadlines: See ``CallResponse``.
-        prefer_status: Whether an RPC that fails before its first message is an HTTP status.
+        status_first: Whether an RPC that fails before its first message is an HTTP status. Then
+            nothing is sent before that message.
+        headers: Further headers of the answer.
     """
 
     def __init__(
@@ -274,10 +286,12 @@ class StreamResponse(CallResponse):
         account: StreamAccount,
         deadlines: Deadlines,
         *,
-        prefer_status: bool,
+        status_first: bool,
+        headers: Mapping[str, str] = _NO_HEADERS,
     ) -> None:
         super().__init__(state, open_call, dialect, account, deadlines)
-        self._prefer_status = prefer_status
+        self._status_first = status_first
+        self._further_headers = headers
         self._started = False
         # Streams that fell silent together are not to beat together, and hold up all others.
         spread = random.uniform(_EARLIEST_HEARTBEAT, 1)  # noqa: S311
@@ -322,7 +336,7 @@ class StreamResponse(CallResponse):
             self._beat.cancel()
 
     async def _begin(self) -> None:
-        if not self._prefer_status:
+        if not self._status_first:
             await self._start()
 
     async def _start(self) -> None:
@@ -332,8 +346,9 @@ class StreamResponse(CallResponse):
             (b"cache-control", b"no-cache"),
             (b"x-accel-buffering", b"no"),
         ]
-        if self._prefer_status:
-            headers.append((b"preference-applied", b"status"))
+        headers += [
+            (name.encode(), value.encode()) for name, value in self._further_headers.items()
+        ]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         self._direct_send = direct_send(self._scope)
 
@@ -378,7 +393,7 @@ class StreamResponse(CallResponse):
         if self._started:
             await self._send_last(self._dialect.error(failure))
         else:
-            await self._send_json(failure.status.http, failure.as_json(), _PREFERENCE_APPLIED)
+            await self._send_failure(failure, self._further_headers)
 
     async def _send_last(self, frames: bytes) -> None:
         # One that still waits until the client reads must not come after this.
@@ -388,6 +403,10 @@ class StreamResponse(CallResponse):
 
 class WholeResponse(CallResponse):
     """Answers with one JSON object when the stream has ended, or with an HTTP status."""
+
+    async def _pump(self) -> None:
+        await super()._pump()
+        self._body = self._dialect.whole(self._account)
 
     async def _begin(self) -> None:
         pass
@@ -400,7 +419,7 @@ class WholeResponse(CallResponse):
         return True
 
     async def _finish(self) -> None:
-        await self._send_json(200, self._dialect.whole(self._account))
+        await self._send_json(200, self._body)
 
     async def _fail(self, failure: Failure) -> None:
-        await self._send_json(failure.status.http, failure.as_json())
+        await self._send_failure(failure)

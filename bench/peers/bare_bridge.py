@@ -60,7 +60,7 @@ class BareResponse(Response):
             last = messages
             body = b"".join(map(dialect.message, messages))
             await send({"type": "http.response.body", "body": body, "more_body": True})
-        account = StreamAccount("", "", keep_text=False)
+        account = StreamAccount("", "", keep_answer=False)
         account.add(last, time.monotonic())
         await send({"type": "http.response.body", "body": dialect.closing(account)})
         watcher.cancel()

@@ -5,17 +5,49 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from bridge.failure import Failure
+from bridge.status import Status
 from bridge.telemetry.record import StreamAccount
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 
 
+class ErrorForm(Protocol):
+    """How the API of a wire tells of a request that failed, in the body of an HTTP error.
+
+    Attributes:
+        invalid: The HTTP status of a request that is JSON and yet not valid.
+    """
+
+    invalid: int
+
+    def http(self, status: Status) -> int:
+        """Return the HTTP status of an RPC that failed with ``status``."""
+        ...
+
+    def body(self, failure: Failure) -> dict[str, Any]:
+        """Return the JSON object that tells of ``failure``."""
+        ...
+
+
 class Dialect(Protocol):
-    """How one stream is written."""
+    """How one stream is written.
+
+    Attributes:
+        media_type: The content type of the stream.
+    """
 
     media_type: str
 
+    @property
+    def errors(self) -> ErrorForm:
+        """How a failure before the first message is told."""
+        ...
+
     def message(self, message: StreamCompletionResponse) -> bytes:
-        """Return the frames of a message; empty when it has nothing to show."""
+        """Return the frames of a message; empty when it has nothing to show.
+
+        Raises:
+            RpcError: this wire can't tell what the backend has sent.
+        """
         ...
 
     def heartbeat(self) -> bytes:
@@ -31,5 +63,12 @@ class Dialect(Protocol):
         ...
 
     def whole(self, account: StreamAccount) -> dict[str, Any]:
-        """Return the JSON object that answers a request which wants no stream."""
+        """Return the JSON object that answers a request which wants no stream.
+
+        Args:
+            account: Of a stream that has finished, with the whole answer.
+
+        Raises:
+            RpcError: this wire can't tell what the backend has sent.
+        """
         ...

@@ -10,10 +10,12 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from bridge import sse
+from bridge.dialects.fields import Text
 from bridge.failure import Failure
+from bridge.status import Status
 from bridge.telemetry.record import StreamAccount
 from protos.completion.v1.completion_pb2 import (
     Message,
@@ -27,21 +29,6 @@ _ROLES = {
     "user": Role.ROLE_USER,
     "assistant": Role.ROLE_ASSISTANT,
 }
-
-
-def _encodable(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"Text can't have half a surrogate pair, as at character {error.start}"
-        ) from None
-    return text
-
-
-# JSON can escape half a surrogate pair (RFC 8259, section 8.2), which is no text and which
-# protobuf can't carry.
-Text = Annotated[str, AfterValidator(_encodable)]
 
 
 class ChatMessage(BaseModel):
@@ -98,6 +85,43 @@ class PlainAnswer(BaseModel):
     model: str | None = None
 
 
+class FieldViolation(BaseModel):
+    """A field of the request that is wrong."""
+
+    field: str = Field(description="Its path, as in `messages.0.role`.")
+    description: str
+
+
+class ErrorBody(BaseModel):
+    """Why a request was not served."""
+
+    error: str
+    code: str = Field(description="The name of a gRPC status.")
+    retryable: bool = Field(description="Whether the same request may succeed a little later.")
+    fields: list[FieldViolation] | None = Field(
+        None, description="Each wrong field; only when the body is JSON but not a valid request."
+    )
+
+
+class PlainErrors:
+    """The error object of the plain wire."""
+
+    invalid = 422
+
+    def http(self, status: Status) -> int:
+        """Return the status of the canonical mapping."""
+        return status.http
+
+    def body(self, failure: Failure) -> dict[str, Any]:
+        """Return what stands in an error frame, and each field that is wrong."""
+        body = _error(failure)
+        if failure.fields:
+            body["fields"] = [
+                {"field": path, "description": description} for path, description in failure.fields
+            ]
+        return body
+
+
 class PlainDialect:
     """Writes a stream as the plain wire.
 
@@ -106,6 +130,7 @@ class PlainDialect:
     """
 
     media_type = sse.MEDIA_TYPE
+    errors = PlainErrors()
 
     def __init__(self, *, comments: bool = False) -> None:
         self._heartbeat = sse.PING if comments else sse.json_frame({"content": ""})
@@ -121,7 +146,7 @@ class PlainDialect:
 
     def error(self, failure: Failure) -> bytes:
         """Return the one error frame, and ``[DONE]``."""
-        return sse.json_frame(failure.as_json()) + sse.DONE
+        return sse.json_frame(_error(failure)) + sse.DONE
 
     def closing(self, account: StreamAccount) -> bytes:
         """Return the finish reason and the usage, if the backend told any, and ``[DONE]``."""
@@ -130,8 +155,14 @@ class PlainDialect:
 
     def whole(self, account: StreamAccount) -> dict[str, Any]:
         """Return the whole text with the finish reason, the usage and the model."""
-        answer = {"content": account.text(), **_ending(account)}
+        assert account.answer is not None
+        answer = {"content": account.answer.choice(0).text, **_ending(account)}
         return {**answer, "model": account.model} if account.model else answer
+
+
+def _error(failure: Failure) -> dict[str, Any]:
+    status = failure.status
+    return {"error": failure.message, "code": status.name, "retryable": status.retryable}
 
 
 def _ending(account: StreamAccount) -> dict[str, Any]:

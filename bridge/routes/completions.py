@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
 
-from bridge.deadlines import requested_total
-from bridge.dialects.plain import ChatRequest, PlainAnswer, PlainDialect
-from bridge.http_errors import ErrorBody
-from bridge.request_id import HEADER
-from bridge.state import RequestId, State
+from bridge.dialects.plain import ChatRequest, ErrorBody, PlainAnswer, PlainDialect
+from bridge.routes.answering import PerRequest
 from bridge.status import Status
-from bridge.stream import StreamResponse, WholeResponse
-from bridge.telemetry.record import StreamAccount
-from bridge.upstream.completion import STREAM_COMPLETION
 
 router = APIRouter(tags=["completions"])
 
@@ -81,40 +74,21 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 @router.post("/chat/completions", include_in_schema=False)
 async def complete(
     body: ChatRequest,
-    state: State,
-    request_id: RequestId,
+    answering: PerRequest,
     prefer: Annotated[
         list[str], Header(description="`status`: an RPC that fails early is an HTTP status.")
     ] = [],  # noqa: B006 - FastAPI copies it
-    x_request_timeout: Annotated[
-        str | None, Header(description="Seconds that the answer may take; shortens the limit.")
-    ] = None,
-    grpc_timeout: Annotated[
-        str | None, Header(description="The same in gRPC's form, as in `2500m`.")
-    ] = None,
     accept: Annotated[
         str, Header(description="`text/event-stream`: heartbeats are comments.")
     ] = "",
 ) -> Response:
     """Stream the answer to a conversation."""
-    settings = state.settings
-    deadlines = settings.deadlines.shortened(requested_total(x_request_timeout, grpc_timeout))
-    open_call = partial(
-        state.backends.stream,
-        STREAM_COMPLETION,
-        body.to_rpc(),
-        [(HEADER, request_id)],
-    )
-    account = StreamAccount(
-        request_id, body.model or "", keep_text=state.hook is not None or not body.stream
-    )
     if not body.stream:
-        return WholeResponse(state, open_call, PlainDialect(), account, deadlines)
+        return answering.whole(body.to_rpc(), PlainDialect())
     dialect = PlainDialect(comments=names_event_stream(accept))
-    prefer_status = settings.prefer_status or wants_status(prefer)
-    return StreamResponse(
-        state, open_call, dialect, account, deadlines, prefer_status=prefer_status
-    )
+    status_first = answering.settings.prefer_status or wants_status(prefer)
+    headers = {"preference-applied": "status"} if status_first else {}
+    return answering.stream(body.to_rpc(), dialect, status_first=status_first, headers=headers)
 
 
 def names_event_stream(accept: str) -> bool:

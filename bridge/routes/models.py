@@ -1,16 +1,21 @@
-"""The models that a request can name."""
+"""The models that a request can name, as each API lists them."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
-from bridge.http_errors import ErrorBody
+from bridge.dialects.openai_chat import OpenAIErrorBody
+from bridge.dialects.plain import ErrorBody
 from bridge.request_id import HEADER
 from bridge.state import RequestId, State
+from bridge.status import Status
+from bridge.upstream import RpcError
 from bridge.upstream.completion import LIST_MODELS
+from protos.completion.v1 import completion_pb2
 from protos.completion.v1.completion_pb2 import ListModelsRequest
 
 router = APIRouter(tags=["models"])
@@ -23,6 +28,7 @@ class Model(BaseModel):
 
     id: str
     object: Literal["model"] = "model"
+    created: int = Field(0, description="Not known; OpenAI's SDKs want a number.")
     owned_by: str = Field(description="Who or what runs it.")
     description: str
     context_tokens: int = Field(description="The most tokens of prompt and answer; 0: not known.")
@@ -36,25 +42,50 @@ class ModelList(BaseModel):
     data: list[Model]
 
 
+async def _models(state: State, request_id: RequestId) -> Sequence[completion_pb2.Model]:
+    response = await state.backends.unary(
+        LIST_MODELS, ListModelsRequest(), [(HEADER, request_id)], deadline=_DEADLINE_SECONDS
+    )
+    return response.models
+
+
+Models = Annotated[Sequence[completion_pb2.Model], Depends(_models)]
+
+
 @router.get(
     "/v1/models",
     responses={503: {"model": ErrorBody, "description": "The backend is not available."}},
 )
 @router.get("/models", include_in_schema=False)
-async def list_models(state: State, request_id: RequestId) -> ModelList:
+@router.get("/openai/v1/models", include_in_schema=False)
+@router.get("/openai/models", include_in_schema=False)
+async def list_models(models: Models) -> ModelList:
     """List the backend's models."""
-    response = await state.backends.unary(
-        LIST_MODELS, ListModelsRequest(), [(HEADER, request_id)], deadline=_DEADLINE_SECONDS
-    )
-    return ModelList(
-        data=[
-            Model(
-                id=model.id,
-                owned_by=model.owned_by,
-                description=model.description,
-                context_tokens=model.context_tokens,
-                default=position == 0,
-            )
-            for position, model in enumerate(response.models)
-        ]
+    return ModelList(data=[_model(model, models) for model in models])
+
+
+@router.get(
+    "/openai/v1/models/{model_id:path}",
+    tags=["openai"],
+    responses={"default": {"model": OpenAIErrorBody, "description": "There is no such model."}},
+)
+async def get_model(model_id: str, models: Models) -> Model:
+    """Return one of the backend's models."""
+    for model in models:
+        if model.id == model_id:
+            return _model(model, models)
+    raise _no_model(model_id)
+
+
+def _no_model(model_id: str) -> RpcError:
+    return RpcError(Status.NOT_FOUND, f"There is no model {model_id!r}.")
+
+
+def _model(model: completion_pb2.Model, models: Sequence[completion_pb2.Model]) -> Model:
+    return Model(
+        id=model.id,
+        owned_by=model.owned_by,
+        description=model.description,
+        context_tokens=model.context_tokens,
+        default=model.id == models[0].id,
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import InitVar, asdict, dataclass, field
 
 import structlog
 
+from bridge.answer import Answer
 from bridge.verdict import Outcome, Verdict
 from protos.completion.v1.completion_pb2 import FinishReason, StreamCompletionResponse
 
@@ -36,12 +37,13 @@ class StreamRecord:
         error: The status message behind ``code``, as the backend or the transport gave it.
         messages: How many messages of the backend were handed to the client's socket.
         characters: The length of the text that was handed to it, in code points.
-        finish_reason: Why the model stopped, if it said so.
+        finish_reason: Why the model stopped, if it said so; of several choices, the first.
         usage: The tokens, if the backend told them.
         retries: How many times the RPC was tried again before its first message.
         first_message_seconds: From the start of the RPC to its first message; None without one.
         duration_seconds: From the start of the RPC to the end of the answer.
-        text: The whole text that was sent; empty unless somebody has asked for it.
+        text: The whole text that was sent, choice by choice; empty unless somebody has asked
+            for it.
     """
 
     request_id: str
@@ -70,22 +72,35 @@ class StreamAccount:
     Args:
         request_id: The ``x-request-id`` of the request.
         model: The model that was asked for; may be empty.
-        keep_text: Whether the record shall have the text.
+        keep_answer: Whether somebody wants the whole answer.
+
+    Attributes:
+        answer: What has been sent, if somebody wants it.
+        finish_reasons: Why choices stopped, of those that have said so.
     """
 
     request_id: str
     model: str
-    keep_text: bool
+    keep_answer: InitVar[bool]
     backend: str = ""
     messages: int = 0
     characters: int = 0
-    finish_reason: str | None = None
+    finish_reasons: dict[int, str] = field(default_factory=dict)
     usage: Usage | None = None
     retries: int = 0
     started: float = field(default_factory=time.monotonic)
     last_message: float | None = None
+    answer: Answer | None = None
     _first_message: float | None = None
-    _texts: list[str] = field(default_factory=list)
+
+    def __post_init__(self, keep_answer: bool) -> None:
+        if keep_answer:
+            self.answer = Answer()
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the model stopped, if it said so; of several choices, the first."""
+        return self.finish_reasons.get(0)
 
     def add(self, messages: Sequence[StreamCompletionResponse], now: float) -> None:
         """Count messages that have been handed to the client at ``now`` (``time.monotonic``)."""
@@ -96,20 +111,16 @@ class StreamAccount:
             self._first_message = now
             self.model = messages[0].model or self.model
         self.messages += len(messages)
+        if self.answer is not None:
+            self.answer.add(messages)
         for message in messages:
-            text = message.text
-            self.characters += len(text)
-            if self.keep_text:
-                self._texts.append(text)
+            self.characters += len(message.text)
             if message.finish_reason:
-                self.finish_reason = finish_reason_name(message.finish_reason)
+                reason = finish_reason_name(message.finish_reason)
+                self.finish_reasons[message.choice] = reason
             if message.HasField("usage"):
                 usage = message.usage
                 self.usage = Usage(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens)
-
-    def text(self) -> str:
-        """Return the whole text so far, if it is kept."""
-        return "".join(self._texts)
 
     def close(self, verdict: Verdict) -> StreamRecord:
         """Return the record of the stream, which ended with ``verdict``."""
@@ -128,7 +139,7 @@ class StreamAccount:
             retries=self.retries,
             first_message_seconds=None if first is None else first - self.started,
             duration_seconds=time.monotonic() - self.started,
-            text=self.text(),
+            text="" if self.answer is None else self.answer.text,
         )
 
 

@@ -1,6 +1,9 @@
 import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import BadRequest, RetryInfo
+from google.rpc.status_pb2 import Status as RpcStatus
 
-from bridge.failure import Failure, describe
+from bridge.failure import describe
 from bridge.status import Status
 from bridge.upstream import RpcError
 
@@ -35,9 +38,13 @@ def test_what_the_transport_says_is_never_told() -> None:
     assert told == "The backend is not available."
 
 
-def test_the_json_has_the_message_the_name_and_whether_to_retry() -> None:
-    assert Failure("why", Status.UNAVAILABLE).as_json() == {
-        "error": "why",
-        "code": "UNAVAILABLE",
-        "retryable": True,
-    }
+def test_the_fields_that_are_wrong_and_the_time_to_wait_are_told() -> None:
+    violation = BadRequest.FieldViolation(field="messages[0].role", description="is required")
+    details = RpcStatus()
+    details.details.add().Pack(BadRequest(field_violations=[violation]))
+    details.details.add().Pack(RetryInfo(retry_delay=Duration(seconds=1, nanos=500_000_000)))
+    trailers = [("grpc-status-details-bin", details.SerializeToString())]
+    error = RpcError(Status.INVALID_ARGUMENT, "why", trailers)
+    failure = describe(error, "the-request", show_details=False)
+    assert failure.fields == [("messages[0].role", "is required")]
+    assert failure.retry_after == 1.5

@@ -16,7 +16,7 @@ plain = PlainDialect()
 
 
 def account(*messages: StreamCompletionResponse) -> StreamAccount:
-    counted = StreamAccount("the-request", "", keep_text=True)
+    counted = StreamAccount("the-request", "", keep_answer=True)
     for message in messages:
         counted.add([message], counted.started)
     return counted
@@ -41,6 +41,16 @@ def test_an_error_is_one_frame_and_done(text: str, status: Status) -> None:
         "error": text,
         "code": status.name,
         "retryable": status.retryable,
+    }
+
+
+def test_the_body_of_an_error_names_each_wrong_field() -> None:
+    failure = Failure("why", Status.INVALID_ARGUMENT, [("messages", "is required")])
+    body = {"error": "why", "code": "INVALID_ARGUMENT", "retryable": False}
+    assert plain.errors.body(Failure("why", Status.INVALID_ARGUMENT)) == body
+    assert plain.errors.body(failure) == {
+        **body,
+        "fields": [{"field": "messages", "description": "is required"}],
     }
 
 

@@ -89,7 +89,7 @@ async def test_each_stream_is_one_log_line_without_its_text() -> None:
 
 
 def ended(outcome: Outcome = Outcome.FINISHED, error: RpcError | None = None) -> StreamRecord:
-    account = StreamAccount("the-request", "asked-for", keep_text=False)
+    account = StreamAccount("the-request", "asked-for", keep_answer=False)
     account.add([StreamCompletionResponse(text="ab", model="given")], account.started)
     return account.close(Verdict(outcome, error))
 
@@ -101,9 +101,9 @@ def test_the_text_is_kept_only_when_somebody_wants_it() -> None:
 
 def test_the_model_that_answered_is_named_rather_than_the_one_asked_for() -> None:
     assert ended().model == "given"
-    assert StreamAccount("r", "asked-for", keep_text=False).close(Verdict(Outcome.LEFT)).model == (
-        "asked-for"
-    )
+    assert StreamAccount("r", "asked-for", keep_answer=False).close(
+        Verdict(Outcome.LEFT)
+    ).model == ("asked-for")
 
 
 def test_the_record_has_the_transport_s_cause() -> None:

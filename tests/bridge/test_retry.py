@@ -9,7 +9,8 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status as RpcStatus
 
-from bridge.retry import RetryBudget, pause_before_retry
+from bridge.failure import Failure
+from bridge.retry import RetryBudget, pause_before_retry, retry_advice
 from bridge.settings import Settings
 from bridge.status import Status
 from bridge.upstream import RpcError
@@ -76,6 +77,34 @@ BAD_RETRY_INFO = Any(type_url="type.googleapis.com/google.rpc.RetryInfo", value=
 def test_details_that_say_nothing_are_passed_over(details: bytes) -> None:
     error = RpcError(Status.UNAVAILABLE, trailers=[("grpc-status-details-bin", details)])
     assert pause_before_retry(error, 0) is not None
+
+
+@pytest.mark.parametrize(
+    ("status", "again"),
+    [
+        (Status.UNAVAILABLE, "true"),
+        (Status.RESOURCE_EXHAUSTED, "true"),
+        (Status.ABORTED, "true"),
+        # The backend has worked until the deadline.
+        (Status.DEADLINE_EXCEEDED, "false"),
+        (Status.INTERNAL, "false"),
+        (Status.INVALID_ARGUMENT, "false"),
+    ],
+)
+def test_a_client_is_told_whether_to_send_its_request_again(status: Status, again: str) -> None:
+    failure = Failure("why", status)
+    assert retry_advice(failure, paid=False) == {"x-should-retry": again}
+    assert retry_advice(failure, paid=True) == {"x-should-retry": "false"}
+
+
+def test_a_client_is_told_when_to_send_its_request_again() -> None:
+    failure = Failure("why", Status.UNAVAILABLE, retry_after=0.25)
+    assert retry_advice(failure, paid=False) == {
+        "x-should-retry": "true",
+        "retry-after": "1",
+        "retry-after-ms": "250",
+    }
+    assert retry_advice(failure, paid=True) == {"x-should-retry": "false"}
 
 
 def test_retries_are_a_tenth_of_the_calls_and_ten_at_once() -> None:

@@ -115,14 +115,14 @@ class Run:
             self.records.append,
         )
         started = time.monotonic() - age
-        self.account = StreamAccount("the-request", "", keep_text=True, started=started)
+        self.account = StreamAccount("the-request", "", keep_answer=True, started=started)
         self.stream = StreamResponse(
             self.state,
             self.open_call,
             dialect or PlainDialect(comments=True),
             self.account,
             DEADLINES,
-            prefer_status=False,
+            status_first=False,
         )
         self.now = self.account.started
 

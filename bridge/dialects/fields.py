@@ -1,0 +1,56 @@
+"""Types of fields that the requests of several wires share."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"Text can't have half a surrogate pair, as at character {error.start}"
+        ) from None
+    return text
+
+
+def _writable(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        written(value).encode()
+    except ValueError:
+        raise PydanticCustomError(
+            "json", "JSON has no NaN, no infinity, and no half of a surrogate pair"
+        ) from None
+    return value
+
+
+def _refused(value: Any) -> None:
+    if value:
+        raise PydanticCustomError("unsupported", "This is not supported by the bridge")
+
+
+def written(value: dict[str, Any]) -> str:
+    """Return an object as JSON.
+
+    orjson would write NaN as null, and can't write an integer of more than 64 bits.
+
+    Raises:
+        ValueError: it has NaN or an infinity.
+    """
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+# JSON can escape half a surrogate pair (RFC 8259, section 8.2), which is no text and which
+# protobuf can't carry.
+Text = Annotated[str, AfterValidator(_encodable)]
+
+# An object that goes on as it is, such as a JSON Schema.
+JsonObject = Annotated[dict[str, Any], AfterValidator(_writable)]
+
+# What would change the answer, and can't be carried.
+Unsupported = Annotated[None, BeforeValidator(_refused), WithJsonSchema({"not": {}})]

@@ -1,0 +1,43 @@
+"""The ``google.rpc`` messages that come with a status, in ``grpc-status-details-bin``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
+from google.rpc.error_details_pb2 import BadRequest, RetryInfo
+from google.rpc.status_pb2 import Status as RpcStatus
+
+from bridge.upstream import RpcError
+
+Detail = TypeVar("Detail", bound=Message)
+
+
+def retry_delay(error: RpcError) -> float | None:
+    """Return the seconds of a ``RetryInfo`` after which to try again, if there is one."""
+    for info in _details(error, RetryInfo):
+        return float(info.retry_delay.seconds + info.retry_delay.nanos * 1e-9)
+    return None
+
+
+def field_violations(error: RpcError) -> list[tuple[str, str]]:
+    """Return the fields that a ``BadRequest`` names, each with what is wrong with it."""
+    return [
+        (violation.field, violation.description)
+        for bad_request in _details(error, BadRequest)
+        for violation in bad_request.field_violations
+    ]
+
+
+def _details(error: RpcError, kind: type[Detail]) -> Iterator[Detail]:
+    details = dict(error.trailers).get("grpc-status-details-bin")
+    if not isinstance(details, bytes):
+        return
+    try:
+        for detail in RpcStatus.FromString(details).details:
+            found = kind()
+            if detail.Unpack(found):
+                yield found
+    except DecodeError:
+        return

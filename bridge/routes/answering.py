@@ -1,0 +1,86 @@
+"""What all routes that answer a conversation do with it, whatever their wire."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Annotated
+
+from fastapi import Depends, Header, Response
+
+from bridge.deadlines import Deadlines, requested_total
+from bridge.dialects import Dialect
+from bridge.request_id import HEADER
+from bridge.state import BridgeState, RequestId, State
+from bridge.stream import OpenCall, StreamResponse, WholeResponse
+from bridge.telemetry.record import StreamAccount
+from bridge.upstream.completion import STREAM_COMPLETION
+from protos.completion.v1.completion_pb2 import StreamCompletionRequest
+
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class Answering:
+    """Answers one HTTP request with one RPC.
+
+    Args:
+        state: The application's.
+        request_id: The ``x-request-id`` of the request.
+        deadlines: How long the answer may take.
+    """
+
+    def __init__(self, state: BridgeState, request_id: str, deadlines: Deadlines) -> None:
+        self.settings = state.settings
+        self.request_id = request_id
+        self._state = state
+        self._deadlines = deadlines
+
+    def whole(self, request: StreamCompletionRequest, dialect: Dialect) -> Response:
+        """Return what answers with one JSON object, when the stream of the RPC has ended."""
+        account = self._account(request, keep_answer=True)
+        call = self._open_call(request)
+        return WholeResponse(self._state, call, dialect, account, self._deadlines)
+
+    def stream(
+        self,
+        request: StreamCompletionRequest,
+        dialect: Dialect,
+        *,
+        status_first: bool,
+        headers: Mapping[str, str] = _NO_HEADERS,
+    ) -> Response:
+        """Return what answers with the stream of the RPC; see ``StreamResponse``."""
+        return StreamResponse(
+            self._state,
+            self._open_call(request),
+            dialect,
+            self._account(request, keep_answer=self._state.hook is not None),
+            self._deadlines,
+            status_first=status_first,
+            headers=headers,
+        )
+
+    def _account(self, request: StreamCompletionRequest, *, keep_answer: bool) -> StreamAccount:
+        return StreamAccount(self.request_id, request.model, keep_answer=keep_answer)
+
+    def _open_call(self, request: StreamCompletionRequest) -> OpenCall:
+        metadata = [(HEADER, self.request_id)]
+        return partial(self._state.backends.stream, STREAM_COMPLETION, request, metadata)
+
+
+async def _answering(
+    state: State,
+    request_id: RequestId,
+    x_request_timeout: Annotated[
+        str | None, Header(description="Seconds that the answer may take; shortens the limit.")
+    ] = None,
+    grpc_timeout: Annotated[
+        str | None, Header(description="The same in gRPC's form, as in `2500m`.")
+    ] = None,
+) -> Answering:
+    total = requested_total(x_request_timeout, grpc_timeout)
+    return Answering(state, request_id, state.settings.deadlines.shortened(total))
+
+
+PerRequest = Annotated[Answering, Depends(_answering)]

@@ -1,0 +1,76 @@
+"""OpenAI's API, for the SDKs that speak it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from bridge.dialects.openai_chat import OpenAIChatDialect, OpenAIErrorBody
+from bridge.dialects.openai_request import OpenAIChatRequest
+from bridge.routes.answering import PerRequest
+
+router = APIRouter(prefix="/openai", tags=["openai"])
+
+_FRAMES = """data: {"id":"chatcmpl-1","object":"chat.completion.chunk",...,"choices":[\
+{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]}
+
+data: {...,"choices":[{"index":0,"delta":{"content":"Hello"},...}]}
+
+data: {...,"choices":[{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}]}
+
+data: [DONE]
+
+"""
+
+_FAILED_FRAMES = """data: {...,"choices":[{"index":0,"delta":{"content":"Hello"},...}]}
+
+data: {"error":{"message":"The backend is not available.","type":"server_error","param":null,\
+"code":"unavailable"}}
+
+data: [DONE]
+
+"""
+
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "With `stream`: chunks as OpenAI's API has them; on a failure after the "
+        "first, one `error`; always, last, `[DONE]`. Otherwise: a chat completion.",
+        "content": {
+            "text/event-stream": {
+                "schema": {"type": "string"},
+                "examples": {
+                    "finished": {"summary": "A whole answer", "value": _FRAMES},
+                    "failed": {"summary": "An answer that failed", "value": _FAILED_FRAMES},
+                },
+            },
+            "application/json": {"schema": {"type": "object"}},
+        },
+    },
+    "default": {
+        "model": OpenAIErrorBody,
+        "description": "The request is not valid, or failed before its first message.",
+    },
+}
+
+
+@router.post("/v1/chat/completions", response_class=Response, responses=_RESPONSES)
+@router.post("/chat/completions", include_in_schema=False)
+async def create_chat_completion(body: OpenAIChatRequest, answering: PerRequest) -> Response:
+    """Answer a conversation as OpenAI's Chat Completions do.
+
+    At `/v1/chat/completions` it is this for OpenAI's SDKs, and for requests that ask for it.
+    """
+    dialect = OpenAIChatDialect(
+        f"chatcmpl-{answering.request_id}",
+        int(time.time()),
+        body.model or "",
+        choices=body.choices,
+        only_text=body.only_text,
+        include_usage=body.include_usage,
+        logprobs=bool(body.logprobs),
+    )
+    if body.stream:
+        return answering.stream(body.to_rpc(), dialect, status_first=True)
+    return answering.whole(body.to_rpc(), dialect)

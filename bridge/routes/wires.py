@@ -1,0 +1,67 @@
+"""Leads a request to the routes of its wire."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from bridge.dialects.wires import UnknownWireError, Wire, chosen
+from bridge.http_errors import answer
+
+_CHATS = (Wire.PLAIN, Wire.OPENAI)
+
+# The wires that have something at a path without a prefix.
+_AT_PATH: Mapping[str, Sequence[Wire]] = {
+    "/v1/chat/completions": _CHATS,
+    "/chat/completions": _CHATS,
+    "/v1/models": _CHATS,
+    "/models": _CHATS,
+}
+
+
+class WireMiddleware:
+    """Puts a request's wire into ``request.state.wire``, and what belongs to it into its path.
+
+    What is below ``/openai/`` or ``/plain/`` belongs to that wire, whoever asks.
+    Of the wires that have the same path without it, the request chooses one. It also chooses how a
+    failure is told at any other path.
+
+    Args:
+        app: The application.
+        default: The wire of a request that doesn't choose.
+    """
+
+    def __init__(self, app: ASGIApp, *, default: Wire) -> None:
+        self._app = app
+        self._default = default
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, unless it asks for a wire that there is not."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            wire, path = self._route(scope)
+        except UnknownWireError as error:
+            await answer(400, str(error))(scope, receive, send)
+            return
+        state = {**scope.get("state", {}), "wire": wire}
+        await self._app({**scope, "state": state, "path": path}, receive, send)
+
+    def _route(self, scope: Scope) -> tuple[Wire, str]:
+        path: str = scope["path"]
+        for wire in Wire:
+            prefix = f"/{wire}"
+            if path.startswith(f"{prefix}/"):
+                return wire, path if wire is not Wire.PLAIN else path.removeprefix(prefix)
+        wires = _wires_at(path)
+        wire = chosen(Headers(scope=scope), self._default, wires or tuple(Wire))
+        return wire, f"/{wire}{path}" if wires and wire is not Wire.PLAIN else path
+
+
+def _wires_at(path: str) -> Sequence[Wire]:
+    if path.startswith("/v1/models/"):
+        return (Wire.OPENAI,)
+    return _AT_PATH.get(path, ())
