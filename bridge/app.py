@@ -16,7 +16,7 @@ from bridge.access.limits import BodyLimitMiddleware, StreamLimitMiddleware
 from bridge.http_errors import add_error_handlers
 from bridge.open_streams import OpenStreams
 from bridge.request_id import RequestIdMiddleware
-from bridge.routes import completions, health, models, openai
+from bridge.routes import anthropic, completions, health, models, openai
 from bridge.routes.wires import WireMiddleware
 from bridge.settings import Settings
 from bridge.state import BridgeState
@@ -102,6 +102,6 @@ def create_app(
             expose_headers=[request_id.HEADER],
         )
     add_error_handlers(app)
-    for room in (completions, openai, models, health, web):
+    for room in (completions, openai, anthropic, models, health, web):
         app.include_router(room.router)
     return app

@@ -124,7 +124,7 @@ class Settings(BaseSettings):
         description="Origins of other sites whose pages may call the bridge, separated by commas; "
         "* for any.",
     )
-    wire: Wire = Field(
+    wire: Literal[Wire.PLAIN, Wire.OPENAI] = Field(
         Wire.PLAIN,
         description="API of a request to /v1/chat/completions that names none, and that is not "
         "from an SDK: plain or openai.",

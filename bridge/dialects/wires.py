@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from bridge.dialects import ErrorForm
+from bridge.dialects.anthropic_messages import AnthropicErrors
 from bridge.dialects.openai_chat import OpenAIErrors
 from bridge.dialects.plain import PlainErrors
 
@@ -22,6 +23,7 @@ class Wire(StrEnum):
 
     PLAIN = "plain"
     OPENAI = "openai"
+    ANTHROPIC = "anthropic"
 
 
 class UnknownWireError(ValueError):
@@ -31,6 +33,7 @@ class UnknownWireError(ValueError):
 _FORMS: Mapping[Wire, ErrorForm] = {
     Wire.PLAIN: PlainErrors(),
     Wire.OPENAI: OpenAIErrors(),
+    Wire.ANTHROPIC: AnthropicErrors(),
 }
 
 
@@ -67,6 +70,8 @@ def _profile(headers: Mapping[str, str]) -> str | None:
 
 
 def _sdk(headers: Mapping[str, str]) -> Wire | None:
+    if "anthropic-version" in headers:
+        return Wire.ANTHROPIC
     if "x-stainless-lang" in headers or _OPENAI_SDK.search(headers.get("user-agent", "")):
         return Wire.OPENAI
     return None

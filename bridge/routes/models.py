@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
+from bridge.dialects.anthropic_messages import AnthropicErrorBody
 from bridge.dialects.openai_chat import OpenAIErrorBody
 from bridge.dialects.plain import ErrorBody
 from bridge.request_id import HEADER
@@ -21,6 +22,9 @@ from protos.completion.v1.completion_pb2 import ListModelsRequest
 router = APIRouter(tags=["models"])
 
 _DEADLINE_SECONDS = 10.0
+
+# What Anthropic's documentation gives to a model of no known date.
+_NO_DATE = "1970-01-01T00:00:00Z"
 
 
 class Model(BaseModel):
@@ -40,6 +44,24 @@ class ModelList(BaseModel):
 
     object: Literal["list"] = "list"
     data: list[Model]
+
+
+class AnthropicModel(BaseModel):
+    """A model that a request can name."""
+
+    type: Literal["model"] = "model"
+    id: str
+    display_name: str
+    created_at: str = _NO_DATE
+
+
+class AnthropicModelList(BaseModel):
+    """The models, the default one first."""
+
+    data: list[AnthropicModel]
+    has_more: Literal[False] = False
+    first_id: str | None
+    last_id: str | None
 
 
 async def _models(state: State, request_id: RequestId) -> Sequence[completion_pb2.Model]:
@@ -77,8 +99,35 @@ async def get_model(model_id: str, models: Models) -> Model:
     raise _no_model(model_id)
 
 
+@router.get("/anthropic/v1/models", tags=["anthropic"])
+async def list_anthropic_models(models: Models) -> AnthropicModelList:
+    """List the backend's models as Anthropic does."""
+    ids = [model.id for model in models]
+    return AnthropicModelList(
+        data=list(map(_anthropic_model, ids)),
+        first_id=ids[0] if ids else None,
+        last_id=ids[-1] if ids else None,
+    )
+
+
+@router.get(
+    "/anthropic/v1/models/{model_id:path}",
+    tags=["anthropic"],
+    responses={"default": {"model": AnthropicErrorBody, "description": "There is no such model."}},
+)
+async def get_anthropic_model(model_id: str, models: Models) -> AnthropicModel:
+    """Return one of the backend's models as Anthropic does."""
+    if all(model.id != model_id for model in models):
+        raise _no_model(model_id)
+    return _anthropic_model(model_id)
+
+
 def _no_model(model_id: str) -> RpcError:
     return RpcError(Status.NOT_FOUND, f"There is no model {model_id!r}.")
+
+
+def _anthropic_model(model_id: str) -> AnthropicModel:
+    return AnthropicModel(id=model_id, display_name=model_id)
 
 
 def _model(model: completion_pb2.Model, models: Sequence[completion_pb2.Model]) -> Model:

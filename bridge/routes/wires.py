@@ -16,15 +16,17 @@ _CHATS = (Wire.PLAIN, Wire.OPENAI)
 _AT_PATH: Mapping[str, Sequence[Wire]] = {
     "/v1/chat/completions": _CHATS,
     "/chat/completions": _CHATS,
-    "/v1/models": _CHATS,
+    "/v1/models": (*_CHATS, Wire.ANTHROPIC),
     "/models": _CHATS,
+    "/v1/messages": (Wire.ANTHROPIC,),
+    "/v1/messages/count_tokens": (Wire.ANTHROPIC,),
 }
 
 
 class WireMiddleware:
     """Puts a request's wire into ``request.state.wire``, and what belongs to it into its path.
 
-    What is below ``/openai/`` or ``/plain/`` belongs to that wire, whoever asks.
+    What is below ``/openai/``, ``/anthropic/`` or ``/plain/`` belongs to that wire, whoever asks.
     Of the wires that have the same path without it, the request chooses one. It also chooses how a
     failure is told at any other path.
 
@@ -63,5 +65,5 @@ class WireMiddleware:
 
 def _wires_at(path: str) -> Sequence[Wire]:
     if path.startswith("/v1/models/"):
-        return (Wire.OPENAI,)
+        return Wire.OPENAI, Wire.ANTHROPIC
     return _AT_PATH.get(path, ())

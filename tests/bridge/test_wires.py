@@ -55,8 +55,17 @@ def test_who_asks_gets_what_it_asks_for_though_it_is_an_sdk() -> None:
 
 
 def test_a_wire_that_there_is_not_is_refused() -> None:
-    with pytest.raises(UnknownWireError, match="no wire 'soap' here; the wires are: plain, openai"):
+    with pytest.raises(
+        UnknownWireError, match="no wire 'soap' here; the wires are: plain, openai,"
+    ):
         chosen({"x-bridge-wire": "soap"}, Wire.PLAIN)
+
+
+def test_a_path_that_the_wanted_wire_has_not_goes_to_one_that_has_it() -> None:
+    sdk = {"user-agent": "OpenAI/Python 3.57.0"}
+    assert chosen(sdk, Wire.PLAIN, (Wire.ANTHROPIC,)) is Wire.ANTHROPIC
+    with pytest.raises(UnknownWireError, match="no wire 'plain' here; the wires are: anthropic"):
+        chosen({"x-bridge-wire": "plain"}, Wire.PLAIN, (Wire.ANTHROPIC,))
 
 
 async def post(http: httpx.AsyncClient, path: str, **headers: str) -> httpx.Response:

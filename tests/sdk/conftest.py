@@ -14,6 +14,7 @@ from tests.conftest import RunningBridge, serving_bridge
 
 _SETTINGS = [
     *("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"),
+    *("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL"),
 ]
 
 # What a user says to make the script engine fail, or cut the connection, in mid-stream.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import anthropic
 import openai
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from bridge.status import Status
 from tests.conftest import RunningBridge, script
-from tests.sdk import test_openai_python
+from tests.sdk import test_anthropic_python, test_openai_python
 
 # A text, and a finish reason or the name of a status.
 Found = tuple[str, str]
@@ -37,7 +38,26 @@ async def read_openai(running: RunningBridge, directives: dict[str, Any]) -> Fou
     return text, reason
 
 
-@pytest.mark.parametrize("read", [read_openai])
+async def read_anthropic(running: RunningBridge, directives: dict[str, Any]) -> Found:
+    text, reason = "", ""
+    reasons = {"end_turn": "stop", "max_tokens": "length", "refusal": "content_filter"}
+    async with test_anthropic_python.client_of(running) as client:
+        try:
+            stream = await client.messages.create(
+                **test_anthropic_python.asking(script(**directives)), stream=True
+            )
+            async for event in stream:
+                if event.type == "content_block_delta" and event.delta.type == "text_delta":
+                    text += event.delta.text
+                elif event.type == "message_delta":
+                    reason = reasons[event.delta.stop_reason or ""]
+        except anthropic.APIStatusError as error:
+            body: Any = error.body
+            reason = f"error {body['error']['message']}"
+    return text, reason
+
+
+@pytest.mark.parametrize("read", [read_openai, read_anthropic])
 @given(
     chunks=st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=8),
     finish=st.sampled_from(FINISHES),

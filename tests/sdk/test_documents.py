@@ -22,7 +22,7 @@ async def run(source: str) -> str:
     return out.decode()
 
 
-@pytest.mark.parametrize("name", ["openai"])
+@pytest.mark.parametrize("name", ["openai", "anthropic"])
 async def test_a_snippet_prints_the_answer(bridge_server: RunningBridge, name: str) -> None:
     source = section("docs/clients.md", name).removeprefix("```python\n").removesuffix("```\n")
     assert "http://127.0.0.1:8000" in source
