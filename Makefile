@@ -23,6 +23,11 @@ test: ## Install what the tests need, then run them all. One file: make test ARG
 faults: .venv/.dev ## Run every fault with many streams, and print what became of them. ARGS="--only SIGKILL" runs a part.
 	@$(BIN)/python -m tests.faults $(ARGS)
 
+.PHONY: clients
+clients: .venv/.dev ## Ask with every SDK that people have, and write the table of docs/clients.md.
+	@scripts/test-packages
+	@$(BIN)/python -m tests.sdk
+
 .PHONY: bench
 bench: .venv/.dev ## Measure the bridge beside its peers, and write docs/performance.md. ARGS="--only flood" runs a part.
 	@$(BIN)/python -m bench --write $(ARGS)

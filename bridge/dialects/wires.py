@@ -14,7 +14,7 @@ from bridge.dialects.plain import PlainErrors
 HEADER = "x-bridge-wire"
 
 # How the official SDKs, and those that are made like them, name themselves.
-_OPENAI_SDK = re.compile(r"\b(Async)?(Azure)?OpenAI/|\bai-sdk/")
+_OPENAI_SDK = re.compile(r"\b(Async)?(Azure)?OpenAI/|\bai-sdk[-/]")
 _PROFILE = re.compile(r';\s*profile="?([^";,\s]*)', re.IGNORECASE)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,6 +12,9 @@ import backend.server
 from bridge.settings import Settings
 from bridge.upstream.transport import Transport
 from tests.conftest import RunningBridge, serving_bridge
+
+# Otherwise LiteLLM asks the network for prices, as soon as it is imported.
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 _SETTINGS = [
     *("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"),

@@ -1,0 +1,1 @@
+"""The clients that the bridge is tested with."""

@@ -1,0 +1,27 @@
+"""All clients, in the order of the table in docs/clients.md."""
+
+from __future__ import annotations
+
+from tests.sdk.clients.client import Client
+from tests.sdk.clients.javascript import JavaScript
+from tests.sdk.clients.python import (
+    Anthropic,
+    HttpxSse,
+    LangChain,
+    LiteLLM,
+    OpenAIAsync,
+    OpenAISync,
+)
+
+CLIENTS: list[Client] = [
+    OpenAISync(),
+    OpenAIAsync(),
+    JavaScript("openai (JavaScript)", "openai"),
+    LangChain(),
+    LiteLLM(),
+    JavaScript("ai, @ai-sdk/openai-compatible", "vercel"),
+    Anthropic(),
+    JavaScript("@anthropic-ai/sdk", "anthropic"),
+    HttpxSse(),
+    JavaScript("fetch, eventsource-parser", "eventsourceParser"),
+]

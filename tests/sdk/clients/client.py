@@ -1,0 +1,61 @@
+"""What the clients have in common: a question, and what of its answer the user of an SDK sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a client is to ask.
+
+    Attributes:
+        content: What the user says: a text, or directives of the script engine.
+        leave_after: The client aborts when it has so many characters of text.
+        tools: Whether it offers the tool ``weather``, with one parameter, ``city``.
+        retries: How many times the SDK may send the request again.
+        stream: Whether it asks for a stream.
+    """
+
+    content: str
+    leave_after: int | None = None
+    tools: bool = False
+    retries: int = 0
+    stream: bool = True
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the user of an SDK sees.
+
+    Attributes:
+        text: What has come, also before an error.
+        finish: Why the model stopped, in the words of the SDK; None if it doesn't say.
+        usage: Tokens of the prompt and of the answer.
+        tool_calls: Names, with the arguments as an object.
+        error: The name of the type of the error that is raised.
+        message: What it says.
+    """
+
+    text: str = ""
+    finish: str | None = None
+    usage: tuple[int, int] | None = None
+    tool_calls: list[tuple[str, Any]] = field(default_factory=list)
+    error: str | None = None
+    message: str = ""
+
+
+class Client(Protocol):
+    """An SDK, as it is installed.
+
+    Attributes:
+        name: What people call it.
+        wire: The path of the bridge that is its base URL.
+    """
+
+    name: str
+
+    async def ask(self, bridge: str, question: Question) -> Seen:
+        """Ask the bridge at the URL ``bridge``, and tell what was seen."""
+        ...

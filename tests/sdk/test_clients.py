@@ -1,0 +1,209 @@
+"""Each client learns the truth: the answer, its end, and what went wrong.
+
+What is seen here is what docs/clients.md tells of each client; `make clients` writes it there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import pytest
+
+from bridge.verdict import Outcome
+from tests.conftest import RunningBridge, eventually, script
+from tests.faults.proxy import Cut, Direction, Proxy, proxying
+from tests.sdk.clients.all import CLIENTS
+from tests.sdk.clients.client import Client, Question, Seen
+from tests.sdk.ending_proxy import ending_proxy
+
+CHUNKS = ["Hel", "lo, ", "w\u00f6rld \U0001f600"]
+TEXT = "".join(CHUNKS)
+# More than the head of an answer.
+LONG = "x" * 4096
+
+Test = TypeVar("Test", bound=Callable[..., Any])
+
+# Of the clients that speak the plain wire.
+PLAIN = {"httpx-sse", "fetch, eventsource-parser"}
+# What clients can't do, by the test, and why.
+WITHOUT = {
+    "test_a_tool_is_called": dict.fromkeys(PLAIN, "the plain wire has no tools"),
+    "test_a_request_is_sent_again_only_when_nothing_was_generated_for_it": dict.fromkeys(
+        PLAIN, "it sends nothing again"
+    ),
+}
+
+# Pydantic warns of LiteLLM's own types and fields.
+OWN_WARNINGS = {"LiteLLM": pytest.mark.filterwarnings("ignore")}
+
+# It doesn't know ``x-should-retry``.
+HEEDLESS = {"ai, @ai-sdk/openai-compatible"}
+
+
+def each_client(test: Test) -> Test:
+    """Run a test with each client, but those that can't."""
+    able = [
+        pytest.param(client, id=client.name, marks=OWN_WARNINGS.get(client.name, ()))
+        for client in CLIENTS
+        if client.name not in WITHOUT.get(test.__name__, {})
+    ]
+    parametrized: Test = pytest.mark.parametrize("client", able)(test)
+    return parametrized
+
+
+@pytest.fixture
+def told(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Return what keeps a cell of the table in docs/clients.md."""
+
+    def tell(cell: str) -> None:
+        record_property("cell", cell)
+
+    return tell
+
+
+Told = Callable[[str], None]
+
+
+async def ask(client: Client, running: RunningBridge, *, stream: bool = True, **said: Any) -> Seen:
+    return await client.ask(running.url, Question(script(**said), stream=stream))
+
+
+FINISHES = {"stop", "end_turn"}
+
+
+def is_a_stop(seen: Seen) -> bool:
+    return seen.finish in FINISHES
+
+
+@each_client
+async def test_an_answer_is_streamed(
+    patient_bridge: RunningBridge, client: Client, told: Told
+) -> None:
+    seen = await ask(client, patient_bridge, chunks=CHUNKS)
+    assert (seen.text, seen.error) == (TEXT, None)
+    assert is_a_stop(seen)
+    told("yes")
+
+
+@each_client
+async def test_an_answer_comes_whole(
+    patient_bridge: RunningBridge, client: Client, told: Told
+) -> None:
+    seen = await ask(client, patient_bridge, stream=False, chunks=CHUNKS)
+    assert (seen.text, seen.error) == (TEXT, None)
+    assert is_a_stop(seen)
+    told("yes")
+
+
+@each_client
+async def test_the_usage_arrives(patient_bridge: RunningBridge, client: Client, told: Told) -> None:
+    usage = {"prompt_tokens": 3, "completion_tokens": 2}
+    for stream in (True, False):
+        seen = await ask(client, patient_bridge, stream=stream, chunks=CHUNKS, usage=usage)
+        assert seen.usage == (3, 2)
+    told("yes")
+
+
+@each_client
+async def test_an_error_before_the_first_message_is_raised(
+    patient_bridge: RunningBridge, client: Client, told: Told
+) -> None:
+    failure = {"code": "RESOURCE_EXHAUSTED", "message": "no more today"}
+    for stream in (True, False):
+        seen = await ask(client, patient_bridge, stream=stream, fail=failure)
+        assert seen.text == ""
+        assert seen.error
+        assert "no more today" in seen.message
+    told(f"`{seen.error}`")
+
+
+@each_client
+async def test_an_error_in_mid_stream_is_raised_after_the_partial_text(
+    patient_bridge: RunningBridge, client: Client, told: Told
+) -> None:
+    failure = {"code": "RESOURCE_EXHAUSTED", "message": "no more today", "after": 2}
+    seen = await ask(client, patient_bridge, chunks=CHUNKS, fail=failure)
+    assert seen.text == "Hello, "
+    assert seen.finish is None
+    assert seen.error
+    assert "no more today" in seen.message
+    told(f"`{seen.error}`")
+
+
+@asynccontextmanager
+async def proxied(running: RunningBridge) -> AsyncIterator[tuple[str, Proxy]]:
+    async with proxying(running.url.removeprefix("http://")) as proxy:
+        yield f"http://{proxy.address}", proxy
+
+
+@each_client
+async def test_a_connection_that_breaks_is_raised_after_the_partial_text(
+    patient_bridge: RunningBridge, client: Client, told: Told
+) -> None:
+    async with proxied(patient_bridge) as (url, proxy):
+        question = Question(script(text=LONG, hang_after=1))
+        asking = asyncio.create_task(client.ask(url, question))
+        await eventually(lambda: proxy.passed(Direction.TO_CLIENT) > len(LONG), 20)
+        proxy.cut(Cut.FIN)
+        seen = await asking
+    assert seen.text == LONG
+    assert seen.finish is None
+    assert seen.error
+    told(f"`{seen.error}`")
+
+
+@each_client
+async def test_a_cut_that_a_proxy_made_an_end_has_no_reason_why_it_stopped(
+    patient_bridge: RunningBridge, client: Client, told: Told
+) -> None:
+    async with ending_proxy(patient_bridge.url, LONG[-16:].encode()) as url:
+        seen = await client.ask(url, Question(script(text=LONG, hang_after=1)))
+    assert seen.text == LONG
+    assert seen.finish not in FINISHES
+    told(f"`{seen.error}`" if seen.error else f"`{seen.finish or 'null'}` is the reason")
+
+
+@each_client
+async def test_a_client_that_leaves_cancels_the_rpc(
+    patient_bridge: RunningBridge, client: Client, told: Told
+) -> None:
+    before = len(patient_bridge.records)
+    question = Question(script(chunks=CHUNKS[:1], hang_after=1), leave_after=1)
+    seen = await client.ask(patient_bridge.url, question)
+    assert seen.text == CHUNKS[0]
+    await eventually(lambda: len(patient_bridge.records) == before + 1)
+    assert patient_bridge.records[-1].outcome is Outcome.LEFT
+    told("yes")
+
+
+@each_client
+async def test_a_tool_is_called(patient_bridge: RunningBridge, client: Client, told: Told) -> None:
+    call = {"name": "weather", "arguments": ['{"city":', ' "Bern"}']}
+    for stream in (True, False):
+        question = Question(script(tool_calls=[call]), tools=True, stream=stream)
+        seen = await client.ask(patient_bridge.url, question)
+        assert seen.error is None, seen.message
+        assert seen.tool_calls == [("weather", {"city": "Bern"})]
+        assert seen.finish in {"tool_calls", "tool-calls", "tool_use"}
+    told("yes")
+
+
+@each_client
+async def test_a_request_is_sent_again_only_when_nothing_was_generated_for_it(
+    patient_bridge: RunningBridge, client: Client, told: Told
+) -> None:
+    async def tries(failure: dict[str, Any]) -> int:
+        before = len(patient_bridge.records)
+        question = Question(script(chunks=["a"], fail=failure), retries=1, stream=False)
+        assert (await client.ask(patient_bridge.url, question)).error
+        await client.ask(patient_bridge.url, Question("the end"))
+        await eventually(lambda: patient_bridge.records[-1].characters == len("the end"))
+        return len(patient_bridge.records) - before - 1
+
+    assert await tries({"code": "UNAVAILABLE"}) == 2
+    heedless = client.name in HEEDLESS
+    assert await tries({"code": "UNAVAILABLE", "after": 1}) == 1 + heedless
+    told("no, always" if heedless else "yes")
