@@ -16,7 +16,7 @@ from bridge.access.limits import BodyLimitMiddleware, StreamLimitMiddleware
 from bridge.http_errors import add_error_handlers
 from bridge.open_streams import OpenStreams
 from bridge.request_id import RequestIdMiddleware
-from bridge.routes import anthropic, completions, health, models, openai
+from bridge.routes import anthropic, completions, event_source, health, models, openai
 from bridge.routes.wires import WireMiddleware
 from bridge.settings import Settings
 from bridge.state import BridgeState
@@ -84,6 +84,7 @@ def create_app(
         total=chosen.max_streams,
         per_client=chosen.max_streams_per_client,
         counts=counted,
+        gets=[event_source.PATH],
     )
     app.add_middleware(
         BodyLimitMiddleware, max_bytes=chosen.max_body_bytes, seconds=chosen.request_timeout
@@ -102,6 +103,6 @@ def create_app(
             expose_headers=[request_id.HEADER],
         )
     add_error_handlers(app)
-    for room in (completions, openai, anthropic, models, health, web):
+    for room in (completions, event_source, openai, anthropic, models, health, web):
         app.include_router(room.router)
     return app

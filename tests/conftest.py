@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 import httpx
 import pytest
+from playwright.async_api import Browser
 
 import backend.server
 import backend.settings
@@ -25,6 +26,7 @@ from bridge.settings import PREFIX, Settings
 from bridge.telemetry.record import StreamRecord
 from bridge.upstream import Backends
 from bridge.upstream.transport import Transport
+from tests.browser.chromium import chromium
 
 TRANSPORTS: tuple[Transport, ...] = get_args(Transport)
 
@@ -150,6 +152,12 @@ async def bridge_server(
     settings = Settings(backend=backend_server.address, shutdown_grace=0)
     async with serving_bridge(settings) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture

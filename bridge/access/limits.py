@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from contextlib import suppress
 
 from starlette.exceptions import HTTPException
@@ -90,17 +91,21 @@ class StreamLimitMiddleware:
         total: The most open requests.
         per_client: The most open requests of one client address; 0 for any number.
         counts: How many are open, where those are counted too that this process doesn't serve.
+        gets: The paths at which a ``GET`` would stream; a ``POST`` does everywhere.
     """
 
-    def __init__(self, app: ASGIApp, *, total: int, per_client: int, counts: Counts) -> None:
+    def __init__(
+        self, app: ASGIApp, *, total: int, per_client: int, counts: Counts, gets: Collection[str]
+    ) -> None:
         self._app = app
+        self._gets = gets
         self._total = total
         self._per_client = per_client
         self._counts = counts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
-        if scope["type"] != "http" or scope["method"] != "POST":
+        if scope["type"] != "http" or not self._would_stream(scope):
             await self._app(scope, receive, send)
             return
         client = (scope.get("client") or ("",))[0]
@@ -115,6 +120,10 @@ class StreamLimitMiddleware:
             await self._app(scope, receive, send)
         finally:
             self._counts.remove(client)
+
+    def _would_stream(self, scope: Scope) -> bool:
+        method = scope["method"]
+        return method == "POST" or (method == "GET" and scope["path"] in self._gets)
 
     def _refusal(self, client: str) -> tuple[int, str] | None:
         if self._counts.streams() >= self._total:

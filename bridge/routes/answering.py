@@ -84,3 +84,10 @@ async def _answering(
 
 
 PerRequest = Annotated[Answering, Depends(_answering)]
+
+
+def names_event_stream(accept: str) -> bool:
+    """Return whether an ``Accept`` header (RFC 9110, section 12.5.1) names SSE's media type."""
+    return any(
+        part.split(";")[0].strip().lower() == "text/event-stream" for part in accept.split(",")
+    )

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Response
 
 from bridge.dialects.plain import ChatRequest, ErrorBody, PlainAnswer, PlainDialect
-from bridge.routes.answering import PerRequest
+from bridge.routes.answering import PerRequest, names_event_stream
 from bridge.status import Status
 
 router = APIRouter(tags=["completions"])
@@ -89,13 +89,6 @@ async def complete(
     status_first = answering.settings.prefer_status or wants_status(prefer)
     headers = {"preference-applied": "status"} if status_first else {}
     return answering.stream(body.to_rpc(), dialect, status_first=status_first, headers=headers)
-
-
-def names_event_stream(accept: str) -> bool:
-    """Return whether an ``Accept`` header (RFC 9110, section 12.5.1) names SSE's media type."""
-    return any(
-        part.split(";")[0].strip().lower() == "text/event-stream" for part in accept.split(",")
-    )
 
 
 def wants_status(prefer: Sequence[str]) -> bool:

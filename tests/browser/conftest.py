@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from tests.browser.chat import Chat
 from tests.conftest import RunningBridge
-
-NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
-FLAGS = [
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 class OpenChat(Protocol):
     """Opens the page of a bridge in a browser context of its own."""
 
     async def __call__(self, url: str | None = None, **context: Any) -> Chat: ...
-
-
-@pytest.fixture(scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    executable = next(filter(None, map(shutil.which, NAMES)), None)
-    assert executable, "these tests need Chromium: apt-get install chromium"
-    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-    async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(
-            executable_path=executable, args=[*FLAGS, *sandbox]
-        )
-        yield chromium
-        await chromium.close()
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ async def ending_proxy(target: str, last: bytes) -> AsyncIterator[str]:
             writer.write(await upstream_reader.readuntil(b"\n\n\r\n"))
             writer.write(_LAST_CHUNK)
             await writer.drain()
+        except asyncio.IncompleteReadError as ended:
+            writer.write(ended.partial)
         finally:
             passing.cancel()
             with suppress(asyncio.CancelledError):

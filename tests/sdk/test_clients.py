@@ -26,10 +26,12 @@ LONG = "x" * 4096
 
 Test = TypeVar("Test", bound=Callable[..., Any])
 
+EVENT_SOURCE = "EventSource (Chromium)"
 # Of the clients that speak the plain wire.
-PLAIN = {"httpx-sse", "fetch, eventsource-parser"}
+PLAIN = ["httpx-sse", "fetch, eventsource-parser", EVENT_SOURCE]
 # What clients can't do, by the test, and why.
 WITHOUT = {
+    "test_an_answer_comes_whole": {EVENT_SOURCE: "it only streams"},
     "test_a_tool_is_called": dict.fromkeys(PLAIN, "the plain wire has no tools"),
     "test_a_request_is_sent_again_only_when_nothing_was_generated_for_it": dict.fromkeys(
         PLAIN, "it sends nothing again"

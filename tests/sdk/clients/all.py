@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.sdk.clients.browser import EventSource
 from tests.sdk.clients.client import Client
 from tests.sdk.clients.javascript import JavaScript
 from tests.sdk.clients.python import (
@@ -24,4 +25,5 @@ CLIENTS: list[Client] = [
     JavaScript("@anthropic-ai/sdk", "anthropic"),
     HttpxSse(),
     JavaScript("fetch, eventsource-parser", "eventsourceParser"),
+    EventSource(),
 ]
