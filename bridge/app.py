@@ -16,7 +16,7 @@ from bridge.access.limits import BodyLimitMiddleware, StreamLimitMiddleware
 from bridge.http_errors import add_error_handlers
 from bridge.open_streams import OpenStreams
 from bridge.request_id import RequestIdMiddleware
-from bridge.routes import anthropic, completions, event_source, health, models, openai
+from bridge.routes import anthropic, completions, event_source, health, models, openai, ui_message
 from bridge.routes.wires import WireMiddleware
 from bridge.settings import Settings
 from bridge.state import BridgeState
@@ -91,7 +91,7 @@ def create_app(
     )
     app.add_middleware(HeadAsGetMiddleware)
     app.add_middleware(HeadMiddleware, max_bytes=chosen.max_header_bytes)
-    app.add_middleware(WireMiddleware, default=chosen.wire)
+    app.add_middleware(WireMiddleware, default=chosen.wire, api_chat=chosen.api_chat)
     app.add_middleware(RequestIdMiddleware)
     if chosen.cors_origins:
         app.add_middleware(
@@ -103,6 +103,6 @@ def create_app(
             expose_headers=[request_id.HEADER],
         )
     add_error_handlers(app)
-    for room in (completions, event_source, openai, anthropic, models, health, web):
+    for room in (completions, event_source, openai, anthropic, ui_message, models, health, web):
         app.include_router(room.router)
     return app

@@ -7,13 +7,13 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from bridge import request_id
 from bridge.deadlines import InvalidTimeoutError
-from bridge.dialects import ErrorForm
+from bridge.dialects.errors import ErrorForm
+from bridge.dialects.plain import PlainErrors
 from bridge.dialects.wires import Wire, error_form
 from bridge.failure import Failure, describe
 from bridge.status import Status
@@ -110,7 +110,7 @@ def answer(http_status: int, message: str, headers: Mapping[str, str] | None = N
 
 def error_body(http_status: int, message: str) -> dict[str, Any]:
     """Return the body of a response of ``http_status`` to what is not yet a request."""
-    return error_form(Wire.PLAIN).body(_failure(http_status, message))
+    return PlainErrors().body(_failure(http_status, message))
 
 
 def _failure(http_status: int, message: str) -> Failure:
@@ -140,5 +140,6 @@ class ErrorResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
         form = error_form(scope.get("state", {}).get("wire", Wire.PLAIN))
-        body, http_status = form.body(self._failure), self._http_status(form)
-        await JSONResponse(body, http_status, self._further_headers)(scope, receive, send)
+        content, http_status = form.content(self._failure), self._http_status(form)
+        response = Response(content, http_status, self._further_headers, form.media_type)
+        await response(scope, receive, send)

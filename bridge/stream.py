@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from bridge.deadlines import Deadlines
-from bridge.dialects import Dialect
+from bridge.dialects import Dialect, WholeDialect
 from bridge.direct_send import DirectSend, direct_send
 from bridge.failure import Failure, describe
 from bridge.retry import pause_before_retry, retry_advice
@@ -254,14 +254,13 @@ class CallResponse(Response, ABC):
     ) -> None:
         advice = retry_advice(failure, paid=bool(self._account.messages))
         errors = self._dialect.errors
-        await self._send_json(
-            errors.http(failure.status), errors.body(failure), {**headers, **advice}
+        response = Response(
+            errors.content(failure),
+            errors.http(failure.status),
+            {**headers, **advice},
+            errors.media_type,
         )
-
-    async def _send_json(
-        self, status: int, payload: object, headers: Mapping[str, str] = _NO_HEADERS
-    ) -> None:
-        await JSONResponse(payload, status, headers)(self._scope, self._receive, self._send)
+        await response(self._scope, self._receive, self._send)
 
 
 class StreamResponse(CallResponse):
@@ -402,11 +401,30 @@ class StreamResponse(CallResponse):
 
 
 class WholeResponse(CallResponse):
-    """Answers with one JSON object when the stream has ended, or with an HTTP status."""
+    """Answers with one JSON object when the stream has ended, or with an HTTP status.
+
+    Args:
+        state: See ``CallResponse``.
+        open_call: See ``CallResponse``.
+        dialect: Writes the answer.
+        account: Keeps the answer.
+        deadlines: See ``CallResponse``.
+    """
+
+    def __init__(
+        self,
+        state: BridgeState,
+        open_call: OpenCall,
+        dialect: WholeDialect,
+        account: StreamAccount,
+        deadlines: Deadlines,
+    ) -> None:
+        super().__init__(state, open_call, dialect, account, deadlines)
+        self._whole = dialect.whole
 
     async def _pump(self) -> None:
         await super()._pump()
-        self._body = self._dialect.whole(self._account)
+        self._body = self._whole(self._account)
 
     async def _begin(self) -> None:
         pass
@@ -419,7 +437,7 @@ class WholeResponse(CallResponse):
         return True
 
     async def _finish(self) -> None:
-        await self._send_json(200, self._body)
+        await JSONResponse(self._body)(self._scope, self._receive, self._send)
 
     async def _fail(self, failure: Failure) -> None:
         await self._send_failure(failure)

@@ -4,28 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from bridge.dialects.errors import ErrorForm
 from bridge.failure import Failure
-from bridge.status import Status
 from bridge.telemetry.record import StreamAccount
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
-
-
-class ErrorForm(Protocol):
-    """How the API of a wire tells of a request that failed, in the body of an HTTP error.
-
-    Attributes:
-        invalid: The HTTP status of a request that is JSON and yet not valid.
-    """
-
-    invalid: int
-
-    def http(self, status: Status) -> int:
-        """Return the HTTP status of an RPC that failed with ``status``."""
-        ...
-
-    def body(self, failure: Failure) -> dict[str, Any]:
-        """Return the JSON object that tells of ``failure``."""
-        ...
 
 
 class Dialect(Protocol):
@@ -61,6 +43,10 @@ class Dialect(Protocol):
     def closing(self, account: StreamAccount) -> bytes:
         """Return the frames that end a finished stream, of which ``account`` knows the rest."""
         ...
+
+
+class WholeDialect(Dialect, Protocol):
+    """How one stream is written, or its whole."""
 
     def whole(self, account: StreamAccount) -> dict[str, Any]:
         """Return the JSON object that answers a request which wants no stream.

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from bridge import sse
 from bridge.answer import Choice
+from bridge.dialects.errors import JsonErrorForm
 from bridge.failure import Failure
 from bridge.status import Status
 from bridge.telemetry.record import StreamAccount
@@ -56,10 +57,8 @@ class AnthropicErrorBody(BaseModel):
     error: AnthropicError
 
 
-class AnthropicErrors:
+class AnthropicErrors(JsonErrorForm):
     """Anthropic's error object."""
-
-    invalid = 400
 
     def http(self, status: Status) -> int:
         """Return the status of the canonical mapping, but 529 for a server that is away."""

@@ -6,7 +6,7 @@ of its last event, until the server answers 204.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -88,10 +88,6 @@ class EventSourceDialect:
     def closing(self, account: StreamAccount) -> bytes:
         """Return the event of the finish reason and the usage, if any were told, and ``[DONE]``."""
         return self._open() + self._last("finish", self._plain.closing(account))
-
-    def whole(self, account: StreamAccount) -> dict[str, Any]:
-        """Return the object of the plain wire."""
-        return self._plain.whole(account)
 
     def _open(self) -> bytes:
         opening, self._opening = self._opening, b""

@@ -19,7 +19,7 @@ def _encodable(text: str) -> str:
     return text
 
 
-def _writable(value: dict[str, Any]) -> dict[str, Any]:
+def _writable(value: Any) -> Any:
     try:
         written(value).encode()
     except ValueError:
@@ -34,8 +34,8 @@ def _refused(value: Any) -> None:
         raise PydanticCustomError("unsupported", "This is not supported by the bridge")
 
 
-def written(value: dict[str, Any]) -> str:
-    """Return an object as JSON.
+def written(value: Any) -> str:
+    """Return a value as JSON.
 
     orjson would write NaN as null, and can't write an integer of more than 64 bits.
 
@@ -49,7 +49,8 @@ def written(value: dict[str, Any]) -> str:
 # protobuf can't carry.
 Text = Annotated[str, AfterValidator(_encodable)]
 
-# An object that goes on as it is, such as a JSON Schema.
+# What goes on as it is, such as the arguments of a tool, or a JSON Schema.
+JsonValue = Annotated[Any, AfterValidator(_writable)]
 JsonObject = Annotated[dict[str, Any], AfterValidator(_writable)]
 
 # What would change the answer, and can't be carried.

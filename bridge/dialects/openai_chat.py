@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from bridge import sse
 from bridge.answer import Choice
+from bridge.dialects.errors import JsonErrorForm
 from bridge.failure import Failure
 from bridge.status import Status
 from bridge.telemetry.record import StreamAccount
@@ -52,14 +53,8 @@ class OpenAIErrorBody(BaseModel):
     error: OpenAIError
 
 
-class OpenAIErrors:
+class OpenAIErrors(JsonErrorForm):
     """OpenAI's error object."""
-
-    invalid = 400
-
-    def http(self, status: Status) -> int:
-        """Return the status of the canonical mapping."""
-        return status.http
 
     def body(self, failure: Failure) -> dict[str, Any]:
         """Return the object, whose ``code`` is OpenAI's, or else the name of the gRPC status."""

@@ -13,9 +13,9 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from bridge import sse
+from bridge.dialects.errors import JsonErrorForm
 from bridge.dialects.fields import Text
 from bridge.failure import Failure
-from bridge.status import Status
 from bridge.telemetry.record import StreamAccount
 from protos.completion.v1.completion_pb2 import (
     Message,
@@ -103,14 +103,10 @@ class ErrorBody(BaseModel):
     )
 
 
-class PlainErrors:
+class PlainErrors(JsonErrorForm):
     """The error object of the plain wire."""
 
     invalid = 422
-
-    def http(self, status: Status) -> int:
-        """Return the status of the canonical mapping."""
-        return status.http
 
     def body(self, failure: Failure) -> dict[str, Any]:
         """Return what stands in an error frame, and each field that is wrong."""

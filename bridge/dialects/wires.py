@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
-from bridge.dialects import ErrorForm
 from bridge.dialects.anthropic_messages import AnthropicErrors
+from bridge.dialects.errors import ErrorForm
 from bridge.dialects.openai_chat import OpenAIErrors
 from bridge.dialects.plain import PlainErrors
+from bridge.dialects.ui_message import UIMessageErrors
 
 HEADER = "x-bridge-wire"
 
@@ -24,6 +25,7 @@ class Wire(StrEnum):
     PLAIN = "plain"
     OPENAI = "openai"
     ANTHROPIC = "anthropic"
+    UI_MESSAGE = "ui-message"
 
 
 class UnknownWireError(ValueError):
@@ -34,6 +36,7 @@ _FORMS: Mapping[Wire, ErrorForm] = {
     Wire.PLAIN: PlainErrors(),
     Wire.OPENAI: OpenAIErrors(),
     Wire.ANTHROPIC: AnthropicErrors(),
+    Wire.UI_MESSAGE: UIMessageErrors(),
 }
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Header, Response
 
 from bridge.deadlines import Deadlines, requested_total
-from bridge.dialects import Dialect
+from bridge.dialects import Dialect, WholeDialect
 from bridge.request_id import HEADER
 from bridge.state import BridgeState, RequestId, State
 from bridge.stream import OpenCall, StreamResponse, WholeResponse
@@ -36,7 +36,7 @@ class Answering:
         self._state = state
         self._deadlines = deadlines
 
-    def whole(self, request: StreamCompletionRequest, dialect: Dialect) -> Response:
+    def whole(self, request: StreamCompletionRequest, dialect: WholeDialect) -> Response:
         """Return what answers with one JSON object, when the stream of the RPC has ended."""
         account = self._account(request, keep_answer=True)
         call = self._open_call(request)

@@ -26,18 +26,20 @@ _AT_PATH: Mapping[str, Sequence[Wire]] = {
 class WireMiddleware:
     """Puts a request's wire into ``request.state.wire``, and what belongs to it into its path.
 
-    What is below ``/openai/``, ``/anthropic/`` or ``/plain/`` belongs to that wire, whoever asks.
+    What is below ``/openai/``, ``/plain/``, ... belongs to that wire, whoever asks.
     Of the wires that have the same path without it, the request chooses one. It also chooses how a
     failure is told at any other path.
 
     Args:
         app: The application.
         default: The wire of a request that doesn't choose.
+        api_chat: The wire of ``/api/chat``; None for none.
     """
 
-    def __init__(self, app: ASGIApp, *, default: Wire) -> None:
+    def __init__(self, app: ASGIApp, *, default: Wire, api_chat: Wire | None) -> None:
         self._app = app
         self._default = default
+        self._api_chat = () if api_chat is None else (api_chat,)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, unless it asks for a wire that there is not."""
@@ -58,12 +60,13 @@ class WireMiddleware:
             prefix = f"/{wire}"
             if path.startswith(f"{prefix}/"):
                 return wire, path if wire is not Wire.PLAIN else path.removeprefix(prefix)
-        wires = _wires_at(path)
+        wires = self._wires_at(path)
         wire = chosen(Headers(scope=scope), self._default, wires or tuple(Wire))
         return wire, f"/{wire}{path}" if wires and wire is not Wire.PLAIN else path
 
-
-def _wires_at(path: str) -> Sequence[Wire]:
-    if path.startswith("/v1/models/"):
-        return Wire.OPENAI, Wire.ANTHROPIC
-    return _AT_PATH.get(path, ())
+    def _wires_at(self, path: str) -> Sequence[Wire]:
+        if path.startswith("/v1/models/"):
+            return Wire.OPENAI, Wire.ANTHROPIC
+        if path == "/api/chat" or path.startswith("/api/chat/"):
+            return self._api_chat
+        return _AT_PATH.get(path, ())

@@ -41,7 +41,9 @@ async def patient_bridge(
     backend_server: backend.server.Server, transport: Transport
 ) -> AsyncIterator[RunningBridge]:
     """Serve a bridge that leaves it to its clients to try again."""
-    settings = Settings(backend=backend_server.address, shutdown_grace=0, retries=0)
+    settings = Settings(
+        backend=backend_server.address, shutdown_grace=0, retries=0, api_chat="ui-message"
+    )
     async with serving_bridge(settings) as running:
         yield running
 

@@ -33,10 +33,19 @@ async def ending_proxy(target: str, last: bytes) -> AsyncIterator[str]:
             upstream.close()
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=1 << 20)
+    # A browser keeps connections that it has no use for yet.
+    serving: set[asyncio.Task[None]] = set()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.add(asyncio.create_task(serve(reader, writer)))
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=1 << 20)
     async with server:
         host, port = server.sockets[0].getsockname()
         yield f"http://{host}:{port}"
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

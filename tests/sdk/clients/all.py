@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.sdk.clients.browser import EventSource
+from tests.sdk.clients.browser import EventSource, UseChat
 from tests.sdk.clients.client import Client
 from tests.sdk.clients.javascript import JavaScript
 from tests.sdk.clients.python import (
@@ -26,4 +26,5 @@ CLIENTS: list[Client] = [
     HttpxSse(),
     JavaScript("fetch, eventsource-parser", "eventsourceParser"),
     EventSource(),
+    UseChat(),
 ]

@@ -10,7 +10,11 @@ const parameters = {
   required: ["city"],
 };
 const seen = { text: "", finish: null, usage: null, tool_calls: [], error: null, message: "" };
-const hadEnough = () => question.leave_after !== null && seen.text.length >= question.leave_after;
+
+function hadEnough() {
+  if (seen.text !== "") console.log("text");
+  return question.leave_after !== null && seen.text.length >= question.leave_after;
+}
 
 function failed(error) {
   seen.error = error.constructor?.name ?? error.name;

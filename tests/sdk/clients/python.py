@@ -32,6 +32,8 @@ def _messages(question: Question) -> Any:
 
 
 def _had_enough(seen: Seen, question: Question) -> bool:
+    if seen.text:
+        question.has_text()
     return question.leave_after is not None and len(seen.text) >= question.leave_after
 
 
