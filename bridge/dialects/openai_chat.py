@@ -212,15 +212,7 @@ class OpenAIChatDialect:
         return sse.json_frame(chunk)
 
     def _logprobs_of(self, tokens: Sequence[TokenLogprob]) -> dict[str, Any] | None:
-        if not self._logprobs:
-            return None
-        return {
-            "content": [
-                {**_token(token), "top_logprobs": [_token(other) for other in token.top]}
-                for token in tokens
-            ],
-            "refusal": None,
-        }
+        return {"content": token_logprobs(tokens), "refusal": None} if self._logprobs else None
 
 
 def _choice(
@@ -256,6 +248,14 @@ def _message(choice: Choice) -> dict[str, Any]:
 def _usage(account: StreamAccount) -> dict[str, int]:
     assert account.usage is not None
     return asdict(account.usage)
+
+
+def token_logprobs(tokens: Sequence[TokenLogprob]) -> list[dict[str, Any]]:
+    """Return tokens with their probabilities, and those of others that were likely there."""
+    return [
+        {**_token(token), "top_logprobs": [_token(other) for other in token.top]}
+        for token in tokens
+    ]
 
 
 def _token(token: TokenLogprob) -> dict[str, Any]:

@@ -19,22 +19,22 @@ from bridge.dialects.fields import JsonObject, Text, Unsupported, written
 from protos.completion.v1 import completion_pb2
 from protos.completion.v1.completion_pb2 import Role, StreamCompletionRequest
 
-_ROLES = {
+ROLES = {
     "system": Role.ROLE_SYSTEM,
     "developer": Role.ROLE_SYSTEM,
     "user": Role.ROLE_USER,
     "assistant": Role.ROLE_ASSISTANT,
     "tool": Role.ROLE_TOOL,
 }
-_MODES = {
+MODES = {
     "none": completion_pb2.ToolChoice.MODE_NONE,
     "auto": completion_pb2.ToolChoice.MODE_AUTO,
     "required": completion_pb2.ToolChoice.MODE_REQUIRED,
     "function": completion_pb2.ToolChoice.MODE_REQUIRED,
 }
 _MOST_CHOICES = 128
-_MOST_TOKENS = 2**32 - 1
-_MOST_TOP_LOGPROBS = 20
+MOST_TOKENS = 2**32 - 1
+MOST_TOP_LOGPROBS = 20
 
 
 def _joined_parts(content: Any) -> Any:
@@ -78,18 +78,20 @@ _Strings = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "item
 Content = Annotated[Text | None, BeforeValidator(_joined_parts), _Strings]
 
 
-class _Model(BaseModel):
+class Model(BaseModel):
+    """Takes no number for a text, and no text for a number."""
+
     model_config = ConfigDict(strict=True)
 
 
-class FunctionCall(_Model):
+class FunctionCall(Model):
     """A function and its arguments, as the model has written them."""
 
     name: Text
     arguments: Text
 
 
-class ToolCall(_Model):
+class ToolCall(Model):
     """A call that the model has asked for."""
 
     id: Text
@@ -97,7 +99,7 @@ class ToolCall(_Model):
     function: FunctionCall
 
 
-class ChatMessage(_Model):
+class ChatMessage(Model):
     """One message of the conversation."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
@@ -116,7 +118,7 @@ class ChatMessage(_Model):
     def to_rpc(self) -> completion_pb2.Message:
         """Return the message of the RPC."""
         return completion_pb2.Message(
-            role=_ROLES[self.role],
+            role=ROLES[self.role],
             content=self.content or "",
             tool_call_id=self.tool_call_id or "",
             tool_calls=[
@@ -128,7 +130,7 @@ class ChatMessage(_Model):
         )
 
 
-class Function(_Model):
+class Function(Model):
     """A function that the model may ask for."""
 
     name: Text
@@ -137,7 +139,7 @@ class Function(_Model):
     strict: bool | None = None
 
 
-class Tool(_Model):
+class Tool(Model):
     """A tool that the model may ask for."""
 
     type: Literal["function"]
@@ -154,13 +156,13 @@ class Tool(_Model):
         )
 
 
-class FunctionName(_Model):
+class FunctionName(Model):
     """A function by its name."""
 
     name: Text
 
 
-class ToolChoice(_Model):
+class ToolChoice(Model):
     """Whether the model may ask for tools, or has to."""
 
     type: Literal["none", "auto", "required", "function"]
@@ -175,10 +177,10 @@ class ToolChoice(_Model):
     def to_rpc(self) -> completion_pb2.ToolChoice:
         """Return the tool choice of the RPC."""
         name = "" if self.function is None else self.function.name
-        return completion_pb2.ToolChoice(mode=_MODES[self.type], name=name)
+        return completion_pb2.ToolChoice(mode=MODES[self.type], name=name)
 
 
-class JsonSchema(_Model):
+class JsonSchema(Model):
     """The schema that the answer has to fit."""
 
     name: Text
@@ -187,7 +189,7 @@ class JsonSchema(_Model):
     strict: bool | None = None
 
 
-class ResponseFormat(_Model):
+class ResponseFormat(Model):
     """What the answer has to be."""
 
     type: Literal["text", "json_object", "json_schema"]
@@ -212,13 +214,13 @@ class ResponseFormat(_Model):
         )
 
 
-class StreamOptions(_Model):
+class StreamOptions(Model):
     """What a stream has to tell."""
 
     include_usage: bool | None = None
 
 
-class OpenAIChatRequest(_Model):
+class OpenAIChatRequest(Model):
     """A chat completion to create.
 
     Fields that only advise (`reasoning_effort`, `service_tier`, `user`, ...) are ignored, as are
@@ -241,15 +243,15 @@ class OpenAIChatRequest(_Model):
     top_p: Annotated[float | None, Field(gt=0, le=1)] = None
     frequency_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
     presence_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
-    max_completion_tokens: Annotated[int | None, Field(ge=1, le=_MOST_TOKENS)] = None
+    max_completion_tokens: Annotated[int | None, Field(ge=1, le=MOST_TOKENS)] = None
     max_tokens: Annotated[
-        int | None, Field(ge=1, le=_MOST_TOKENS, description="The older name of the one before.")
+        int | None, Field(ge=1, le=MOST_TOKENS, description="The older name of the one before.")
     ] = None
     n: Annotated[int | None, Field(ge=1, le=_MOST_CHOICES)] = None
     stop: Annotated[list[Text] | None, BeforeValidator(_as_list), _Strings] = None
     seed: Annotated[int | None, Field(ge=0, le=2**64 - 1)] = None
     logprobs: bool | None = None
-    top_logprobs: Annotated[int | None, Field(ge=0, le=_MOST_TOP_LOGPROBS)] = None
+    top_logprobs: Annotated[int | None, Field(ge=0, le=MOST_TOP_LOGPROBS)] = None
     response_format: ResponseFormat | None = None
     tools: list[Tool] | None = None
     tool_choice: Annotated[ToolChoice | None, BeforeValidator(_as_object)] = None

@@ -9,6 +9,8 @@ from fastapi import APIRouter, Response
 
 from bridge.dialects.openai_chat import OpenAIChatDialect, OpenAIErrorBody
 from bridge.dialects.openai_request import OpenAIChatRequest
+from bridge.dialects.openai_responses import OpenAIResponsesDialect
+from bridge.dialects.openai_responses_request import OpenAIResponsesRequest
 from bridge.routes.answering import PerRequest
 
 router = APIRouter(prefix="/openai", tags=["openai"])
@@ -70,6 +72,51 @@ async def create_chat_completion(body: OpenAIChatRequest, answering: PerRequest)
         only_text=body.only_text,
         include_usage=body.include_usage,
         logprobs=bool(body.logprobs),
+    )
+    if body.stream:
+        return answering.stream(body.to_rpc(), dialect, status_first=True)
+    return answering.whole(body.to_rpc(), dialect)
+
+
+_RESPONSE_FRAMES = """event: response.created
+data: {"type":"response.created","sequence_number":0,"response":{...}}
+
+...
+
+event: response.output_text.delta
+data: {"type":"response.output_text.delta","sequence_number":4,"delta":"Hello",...}
+
+...
+
+event: response.completed
+data: {"type":"response.completed","sequence_number":8,"response":{...}}
+
+data: [DONE]
+
+"""
+
+_RESPONSE_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "With `stream`: events as OpenAI's API has them; on a failure after the "
+        "first, `response.failed` and `error`; always, last, `[DONE]`. Otherwise: a response.",
+        "content": {
+            "text/event-stream": {"schema": {"type": "string"}, "example": _RESPONSE_FRAMES},
+            "application/json": {"schema": {"type": "object"}},
+        },
+    },
+    "default": _RESPONSES["default"],
+}
+
+
+@router.post("/v1/responses", response_class=Response, responses=_RESPONSE_RESPONSES)
+@router.post("/responses", include_in_schema=False)
+async def create_response(body: OpenAIResponsesRequest, answering: PerRequest) -> Response:
+    """Answer a conversation as OpenAI's Responses do; also at `/v1/responses`."""
+    dialect = OpenAIResponsesDialect(
+        f"resp_{answering.request_id}",
+        int(time.time()),
+        body.repeated(),
+        logprobs=body.logprobs,
     )
     if body.stream:
         return answering.stream(body.to_rpc(), dialect, status_first=True)

@@ -18,6 +18,8 @@ _AT_PATH: Mapping[str, Sequence[Wire]] = {
     "/chat/completions": _CHATS,
     "/v1/models": (*_CHATS, Wire.ANTHROPIC),
     "/models": _CHATS,
+    "/v1/responses": (Wire.OPENAI,),
+    "/responses": (Wire.OPENAI,),
     "/v1/messages": (Wire.ANTHROPIC,),
     "/v1/messages/count_tokens": (Wire.ANTHROPIC,),
 }

@@ -11,6 +11,7 @@ from tests.sdk.clients.python import (
     LangChain,
     LiteLLM,
     OpenAIAsync,
+    OpenAIResponses,
     OpenAISync,
 )
 
@@ -18,6 +19,8 @@ CLIENTS: list[Client] = [
     OpenAISync(),
     OpenAIAsync(),
     JavaScript("openai (JavaScript)", "openai"),
+    OpenAIResponses(),
+    JavaScript("openai (JavaScript), Responses", "responses"),
     LangChain(),
     LiteLLM(),
     JavaScript("ai, @ai-sdk/openai-compatible", "vercel"),

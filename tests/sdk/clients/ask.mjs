@@ -59,6 +59,39 @@ async function openai() {
   seen.usage = [usage.prompt_tokens, usage.completion_tokens];
 }
 
+async function responses() {
+  const { default: OpenAI } = await import("openai");
+  const client = new OpenAI({
+    baseURL: `${bridge}/v1`,
+    apiKey: "-",
+    maxRetries: question.retries,
+  });
+  const tool = { type: "function", name: "weather", parameters, strict: false };
+  const options = {
+    model,
+    input: question.content,
+    ...(question.tools ? { tools: [tool] } : {}),
+  };
+  const whole = (response) => {
+    seen.text = response.output_text;
+    seen.finish = response.status;
+    if (response.usage) seen.usage = [response.usage.input_tokens, response.usage.output_tokens];
+    seen.tool_calls = response.output
+      .filter(({ type }) => type === "function_call")
+      .map(({ name, arguments: given }) => [name, JSON.parse(given)]);
+  };
+  if (!question.stream) {
+    whole(await client.responses.create(options));
+    return;
+  }
+  const stream = client.responses.stream(options);
+  for await (const event of stream) {
+    if (event.type === "response.output_text.delta") seen.text += event.delta;
+    if (hadEnough()) return;
+  }
+  whole(await stream.finalResponse());
+}
+
 async function anthropic() {
   const { default: Anthropic } = await import("@anthropic-ai/sdk");
   const client = new Anthropic({ baseURL: bridge, apiKey: "-", maxRetries: question.retries });
@@ -174,7 +207,7 @@ async function eventsourceParser() {
 }
 
 try {
-  await { openai, anthropic, vercel, eventsourceParser }[name]();
+  await { openai, responses, anthropic, vercel, eventsourceParser }[name]();
 } catch (error) {
   failed(error);
 }

@@ -93,6 +93,50 @@ def _completion(seen: Seen, completion: Any) -> None:
     ]
 
 
+class OpenAIResponses:
+    """``openai.AsyncOpenAI``, with its Responses."""
+
+    name = "openai (Python), Responses"
+
+    async def ask(self, bridge: str, question: Question) -> Seen:
+        """See ``Client``."""
+        seen = Seen()
+        options: Any = {"model": MODEL, "input": question.content}
+        if question.tools:
+            options["tools"] = [{"type": "function", "strict": False, **FUNCTION}]
+        client = AsyncOpenAI(base_url=f"{bridge}/v1", api_key="-", max_retries=question.retries)
+        async with client:
+            try:
+                if question.stream:
+                    await self._stream(client, question, seen, options)
+                else:
+                    self._response(seen, await client.responses.create(**options))
+            except Exception as error:
+                _failed(seen, error)
+        return seen
+
+    async def _stream(
+        self, client: AsyncOpenAI, question: Question, seen: Seen, options: Any
+    ) -> None:
+        async with client.responses.stream(**options) as stream:
+            async for event in stream:
+                if event.type == "response.output_text.delta":
+                    seen.text += event.delta
+                    if _had_enough(seen, question):
+                        return
+            self._response(seen, await stream.get_final_response())
+
+    def _response(self, seen: Seen, response: Any) -> None:
+        seen.text, seen.finish = response.output_text, response.status
+        if response.usage:
+            seen.usage = response.usage.input_tokens, response.usage.output_tokens
+        seen.tool_calls = [
+            (item.name, json.loads(item.arguments))
+            for item in response.output
+            if item.type == "function_call"
+        ]
+
+
 class OpenAISync:
     """``openai.OpenAI``, with its chunks."""
 
