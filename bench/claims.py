@@ -15,6 +15,9 @@ from bench.figures import Figure, Spread, by_round
 from bench.loads import Load
 from bench.results import Results
 
+# What a message may cost on a wire, beside the plain one.
+_LIMITS_OF_WIRES = {"openai": 1.25}
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -83,6 +86,14 @@ def _all() -> Iterator[Callable[[Results], Claim | None]]:
         ("messages a second, beside Envoy", figures.THROUGHPUT, loads.FLOOD, envoy, None),
     ):
         yield _ratio(f"{load.title}: {text}", figure, _Side(ours, load), _Side(other, load), limit)
+    for peer in peers.dialects(first):
+        yield _ratio(
+            f"{p200.title}: CPU a message, {peer.title.partition(', ')[2]} beside the plain wire",
+            figures.CPU_PER_MESSAGE,
+            _Side(peer.name, p200),
+            _Side(ours, p200),
+            _LIMITS_OF_WIRES.get(peer.wire),
+        )
     for fewer in (p50, loads.GROWTH[0]):
         yield _ratio(
             f"CPU a message, {p2000.title}, beside {fewer.title}",

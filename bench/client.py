@@ -70,8 +70,9 @@ class Stream(asyncio.Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether the answer has begun well, and has not ended."""
-        return self.opened.done() and self.opened.result() and not self.over.done()
+        """Whether the answer has not begun badly, and has not ended."""
+        refused = self.opened.done() and not self.opened.result()
+        return not refused and not self.over.done()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the request."""

@@ -101,7 +101,8 @@ class Crowd:
     async def _open_one(self, order: Order, gate: asyncio.Semaphore) -> Stream:
         async with gate:
             stream = await self._connect(order, self._grammar, timed=self._timed)
-            await stream.opened
+            if not self._wire.status_first:
+                await stream.opened
         return stream
 
     async def _open_stalled(self, gate: asyncio.Semaphore) -> Stream:

@@ -49,7 +49,16 @@ def full() -> list[Trial]:
     return [
         Trial(
             loads.PACED_200,
-            [*pair, everybody, *extras, *alternatives, *libraries, peers.PLAIN_UVICORN, *receivers],
+            [
+                *pair,
+                *peers.dialects(first),
+                everybody,
+                *extras,
+                *alternatives,
+                *libraries,
+                peers.PLAIN_UVICORN,
+                *receivers,
+            ],
         ),
         Trial(least, pair),
         Trial(loads.PACED_2000, every_server),

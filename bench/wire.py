@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from bench.order import (
     FILLER,
@@ -24,6 +25,24 @@ _KNOWN_NUMBERS = 1 << 18
 _NUMBERS = b"".join(b"%07d" % number for number in range(_KNOWN_NUMBERS))
 
 
+Body = Callable[[str], dict[str, Any]]
+
+
+def _chat(role: str = "user", **fields: Any) -> Body:
+    return lambda content: {"messages": [{"role": role, "content": content}], **fields}
+
+
+_USER = _chat()
+
+
+def _responses(content: str) -> dict[str, Any]:
+    return {"input": content, "stream": True}
+
+
+def _parts(content: str) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "parts": [{"type": "text", "text": content}]}]}
+
+
 @dataclass(frozen=True, slots=True)
 class Wire:
     """The bytes of one peer's streams, as regular expressions.
@@ -38,7 +57,8 @@ class Wire:
         heartbeat: What a silent stream may have between its frames.
         blank: The blank line that ends each frame.
         path: Where to post a request.
-        role: What the field ``role`` is for a user.
+        body: Returns the body of a request in which a user says something.
+        status_first: Whether the head of an answer waits for the first message.
     """
 
     before: bytes
@@ -47,12 +67,12 @@ class Wire:
     heartbeat: bytes = rb": ping[^\n]*\n\n"
     blank: bytes = b"\n\n"
     path: str = "/v1/chat/completions"
-    role: str = "user"
+    body: Body = _USER
+    status_first: bool = False
 
     def request(self, host: str, order: Order) -> bytes:
         """Return a whole HTTP request for ``order``."""
-        message = {"role": self.role, "content": order.to_json()}
-        body = json.dumps({"messages": [message]}).encode()
+        body = json.dumps(self.body(order.to_json())).encode()
         head = (
             f"POST {self.path} HTTP/1.1\r\n"
             f"Host: {host}\r\n"
@@ -94,11 +114,84 @@ ENVOY = Wire(
     ending=rb'","finishReason":"FINISH_REASON_STOP","usage":'
     + rb'\{"promptTokens":"%b","completionTokens":"%b","totalTokens":"%b"\}\}\n\n' % _COUNTS,
     path=_RPC_PATH,
-    role="ROLE_USER",
+    body=_chat("ROLE_USER"),
+)
+
+_CHUNK = (
+    rb'data: \{"id":"chatcmpl-[0-9a-f]{32}","created":\d+,"model":"%b",'
+    rb'"object":"chat\.completion\.chunk","system_fingerprint":null,'
+    rb'"choices":\[\{"index":0,"delta":\{' % MODEL.encode()
+)
+_NO_REASON = rb'\},"logprobs":null,"finish_reason":null\}\]\}\n\n'
+OPENAI = Wire(
+    before=_CHUNK + rb'"content":"',
+    after=rb'"' + _NO_REASON,
+    ending=rb'"'
+    + _NO_REASON
+    + _CHUNK
+    + rb'\},"logprobs":null,"finish_reason":"stop"\}\]\}\n\n'
+    + _DONE,
+    heartbeat=_CHUNK + rb'"role":"assistant","content":"","refusal":null' + _NO_REASON,
+    path="/openai/v1/chat/completions",
+    body=_chat(stream=True),
+    status_first=True,
+)
+_EVENT = rb"event: %b\ndata: [^\n]*\n\n"
+OPENAI_RESPONSES = Wire(
+    before=rb"event: response\.output_text\.delta\n"
+    rb'data: \{"type":"response\.output_text\.delta","sequence_number":\d+,'
+    rb'"item_id":"msg_resp_[0-9a-f]{32}_0","output_index":0,"content_index":0,"delta":"',
+    after=rb'","logprobs":\[\]\}\n\n',
+    ending=rb'","logprobs":\[\]\}\n\n'
+    + b"".join(
+        _EVENT % kind
+        for kind in (
+            *(rb"response\.output_text\.done", rb"response\.content_part\.done"),
+            *(rb"response\.output_item\.done", rb"response\.completed"),
+        )
+    )
+    + _DONE,
+    heartbeat=_EVENT % rb"response\.(?:created|in_progress|output_item\.added|content_part\.added)",
+    path="/openai/v1/responses",
+    body=_responses,
+    status_first=True,
+)
+_DELTA_END = rb'"\}\}\n\n'
+ANTHROPIC = Wire(
+    before=rb'event: content_block_delta\ndata: \{"type":"content_block_delta","index":0,'
+    rb'"delta":\{"type":"text_delta","text":"',
+    after=_DELTA_END,
+    ending=_DELTA_END
+    + rb'event: content_block_stop\ndata: \{"type":"content_block_stop","index":0\}\n\n'
+    + rb'event: message_delta\ndata: \{"type":"message_delta",'
+    + rb'"delta":\{"stop_reason":"end_turn","stop_sequence":null\},'
+    + rb'"usage":\{"input_tokens":%b,"output_tokens":%b\}\}\n\n' % _COUNTS[:2]
+    + rb'event: message_stop\ndata: \{"type":"message_stop"\}\n\n',
+    heartbeat=_EVENT % rb"(?:message_start|content_block_start|ping)",
+    path="/anthropic/v1/messages",
+    body=_chat(stream=True, max_tokens=1024),
+    status_first=True,
+)
+UI_MESSAGE = Wire(
+    before=rb'data: \{"type":"text-delta","id":"text-0","delta":"',
+    after=_AFTER,
+    ending=_AFTER
+    + rb'data: \{"type":"text-end","id":"text-0"\}\n\n'
+    + rb'data: \{"type":"finish-step"\}\n\n'
+    + rb'data: \{"type":"finish","finishReason":"stop"\}\n\n'
+    + _DONE,
+    heartbeat=rb'data: \{"type":"(?:start|start-step|text-start)"[^\n]*\n\n',
+    path="/ui-message/api/chat",
+    body=_parts,
+    status_first=True,
 )
 
 WIRES = {
     "bridge": BRIDGE,
+    "openai": OPENAI,
+    "openai-responses": OPENAI_RESPONSES,
+    "anthropic": ANTHROPIC,
+    "ui-message": UI_MESSAGE,
     "compact": COMPACT,
     "spaced": SPACED,
     "sse-starlette": SSE_STARLETTE,

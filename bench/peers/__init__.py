@@ -145,6 +145,21 @@ def bridge(transport: str) -> Peer:
     return Peer(f"bridge-{transport}", title, _bridge, env=_with(transport))
 
 
+def dialects(transport: str) -> list[Peer]:
+    """Return the bridge with a transport, once for each wire beside the plain one."""
+    titles = {
+        "openai": "OpenAI's Chat Completions",
+        "openai-responses": "OpenAI's Responses",
+        "anthropic": "Anthropic's Messages",
+        "ui-message": "UI messages",
+    }
+    env = _with(transport)
+    return [
+        Peer(f"bridge-{transport}-{wire}", f"this bridge, {title}", _bridge, wire, env)
+        for wire, title in titles.items()
+    ]
+
+
 def bare_bridge(transport: str) -> Peer:
     """Return the bridge with a transport, and without its extras."""
     title = f"this bridge, {transport}, extras off"
