@@ -53,6 +53,7 @@ class AnthropicModel(BaseModel):
     id: str
     display_name: str
     created_at: str = _NO_DATE
+    lifecycle: Literal["active"] = "active"
 
 
 class AnthropicModelList(BaseModel):

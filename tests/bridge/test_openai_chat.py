@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.dialects.openai_chat import OpenAIChatDialect, OpenAIErrors
@@ -32,6 +32,7 @@ def account(*messages: StreamCompletionResponse) -> StreamAccount:
 
 
 @given(TEXT.filter(bool), TEXT, TEXT, st.booleans())
+@example("\0", "\0", "\0", False)
 def test_the_short_way_writes_what_the_long_way_does(
     text: str, model: str, fingerprint: str, include_usage: bool
 ) -> None:

@@ -51,6 +51,11 @@ def test_who_is_an_sdk_of_openai_or_asks_for_its_wire_gets_it(headers: dict[str,
     assert chosen(headers, Wire.PLAIN) is Wire.OPENAI
 
 
+def test_who_is_an_sdk_of_anthropic_gets_its_wire() -> None:
+    headers = {"anthropic-version": "2023-06-01", "x-stainless-lang": "python"}
+    assert chosen(headers, Wire.PLAIN) is Wire.ANTHROPIC
+
+
 def test_who_asks_gets_what_it_asks_for_though_it_is_an_sdk() -> None:
     headers = {"user-agent": "OpenAI/Python 3.57.0", "x-bridge-wire": "plain"}
     assert chosen(headers, Wire.OPENAI) is Wire.PLAIN

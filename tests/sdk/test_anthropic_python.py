@@ -313,7 +313,10 @@ async def test_tokens_can_t_be_counted_and_the_sdk_is_told(client: AsyncAnthropi
 async def test_the_models_are_listed(client: AsyncAnthropic) -> None:
     models = await client.models.list()
     assert [model.id for model in models.data] == ["script"]
-    assert (await client.models.retrieve("script")).id == "script"
+    model = await client.models.retrieve("script")
+    assert model.id == "script"
+    for found in (model, *models.data):
+        assert_is_of_its_type(found)
     with pytest.raises(anthropic.NotFoundError, match="There is no model 'other'"):
         await client.models.retrieve("other")
 

@@ -84,6 +84,7 @@ async def test_a_stream_has_no_usage_that_nobody_asked_for(client: AsyncOpenAI) 
     usage = {"prompt_tokens": 3, "completion_tokens": 2}
     chunks = await chunks_of(client, **asking(text="a", usage=usage))
     assert not any("usage" in chunk.model_fields_set for chunk in chunks)
+    assert all(chunk.choices for chunk in chunks)
 
 
 async def test_a_whole_answer_is_a_completion_of_the_sdk_s_type(client: AsyncOpenAI) -> None:

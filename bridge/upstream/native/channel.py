@@ -178,7 +178,7 @@ class NativeChannel:
         """See ``Owner``."""
         if socket in self._sockets:
             self._sockets.remove(socket)
-            if self._waiting and self._pausing is None and not socket.connection.used:
+            if self._waiting and not socket.connection.used:
                 # One that took no call, such as the next would be.
                 self._pause(socket.connection.failure)
         self.changed()
@@ -240,6 +240,7 @@ class NativeChannel:
     def _pause(self, reason: str) -> None:
         pause = min(_FIRST_PAUSE_SECONDS * 2.0**self._failures, _LONGEST_PAUSE_SECONDS)
         self._failures += 1
+        self._stop_pausing()
         self._pausing = self._loop.call_later(pause, self._resume)
         self._obstacle = RpcError(Status.UNAVAILABLE, cause=f"{self._endpoint.target}: {reason}")
 
