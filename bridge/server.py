@@ -45,6 +45,8 @@ class Server(uvicorn.Server):
                 http=limited_protocol(connection_limits(settings, app.state.counts)),
                 # The largest event that isn't whole: the head, or the rest of a chunk's.
                 h11_max_incomplete_event_size=settings.max_header_bytes,
+                # Otherwise it depends on what else is installed what becomes of an upgrade.
+                ws="none",
                 backlog=_ACCEPTED_AT_ONCE,
                 access_log=False,
                 log_config=None,
