@@ -16,7 +16,17 @@ from bridge.access.limits import BodyLimitMiddleware, StreamLimitMiddleware
 from bridge.http_errors import add_error_handlers
 from bridge.open_streams import OpenStreams
 from bridge.request_id import RequestIdMiddleware
-from bridge.routes import anthropic, completions, event_source, health, models, openai, ui_message
+from bridge.retry import ADVICE
+from bridge.routes import (
+    anthropic,
+    completions,
+    event_source,
+    health,
+    models,
+    ollama,
+    openai,
+    ui_message,
+)
 from bridge.routes.wires import WireMiddleware
 from bridge.settings import Settings
 from bridge.state import BridgeState
@@ -100,9 +110,10 @@ def create_app(
             allow_methods=["GET", "POST"],
             # An SDK sends a dozen of its own.
             allow_headers=["*"],
-            expose_headers=[request_id.HEADER],
+            expose_headers=[request_id.HEADER, *ADVICE],
         )
     add_error_handlers(app)
-    for room in (completions, event_source, openai, anthropic, ui_message, models, health, web):
+    wires = (completions, event_source, openai, anthropic, ui_message, ollama)
+    for room in (*wires, models, health, web):
         app.include_router(room.router)
     return app

@@ -13,6 +13,9 @@ from bridge.failure import Failure
 from bridge.status import Status
 from bridge.upstream import RpcError
 
+# The headers of ``retry_advice``.
+ADVICE = ("x-should-retry", "retry-after", "retry-after-ms")
+
 _MILLISECONDS = re.compile(r"\d{1,10}", re.ASCII)
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0

@@ -129,9 +129,10 @@ class Settings(BaseSettings):
         description="API of a request to /v1/chat/completions that names none, and that is not "
         "from an SDK: plain or openai.",
     )
-    api_chat: Literal[Wire.UI_MESSAGE] | None = Field(
+    api_chat: Literal[Wire.UI_MESSAGE, Wire.OLLAMA] | None = Field(
         None,
-        description="API of /api/chat: ui-message, as the AI SDK's useChat has it; default: none.",
+        description="API of /api/chat: ui-message, as the AI SDK's useChat has it, or ollama, with "
+        "which /api/generate and /api/tags are there, too; default: none.",
     )
     prefer_status: bool = Field(
         False,

@@ -334,6 +334,10 @@ class StreamResponse(CallResponse):
         if self._beat is not None:
             self._beat.cancel()
 
+    async def _pump(self) -> None:
+        await super()._pump()
+        self._closing = self._dialect.closing(self._account)
+
     async def _begin(self) -> None:
         if not self._status_first:
             await self._start()
@@ -386,7 +390,7 @@ class StreamResponse(CallResponse):
     async def _finish(self) -> None:
         if not self._started:
             await self._start()
-        await self._send_last(self._dialect.closing(self._account))
+        await self._send_last(self._closing)
 
     async def _fail(self, failure: Failure) -> None:
         if self._started:

@@ -41,7 +41,11 @@ class Dialect(Protocol):
         ...
 
     def closing(self, account: StreamAccount) -> bytes:
-        """Return the frames that end a finished stream, of which ``account`` knows the rest."""
+        """Return the frames that end a finished stream, of which ``account`` knows the rest.
+
+        Raises:
+            RpcError: this wire can't tell what the backend has sent.
+        """
         ...
 
 

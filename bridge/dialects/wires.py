@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from bridge.dialects.anthropic_messages import AnthropicErrors
 from bridge.dialects.errors import ErrorForm
+from bridge.dialects.ollama import OllamaErrors
 from bridge.dialects.openai_chat import OpenAIErrors
 from bridge.dialects.plain import PlainErrors
 from bridge.dialects.ui_message import UIMessageErrors
@@ -26,6 +27,7 @@ class Wire(StrEnum):
     OPENAI = "openai"
     ANTHROPIC = "anthropic"
     UI_MESSAGE = "ui-message"
+    OLLAMA = "ollama"
 
 
 class UnknownWireError(ValueError):
@@ -37,6 +39,7 @@ _FORMS: Mapping[Wire, ErrorForm] = {
     Wire.OPENAI: OpenAIErrors(),
     Wire.ANTHROPIC: AnthropicErrors(),
     Wire.UI_MESSAGE: UIMessageErrors(),
+    Wire.OLLAMA: OllamaErrors(),
 }
 
 

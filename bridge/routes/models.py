@@ -24,7 +24,7 @@ router = APIRouter(tags=["models"])
 _DEADLINE_SECONDS = 10.0
 
 # What Anthropic's documentation gives to a model of no known date.
-_NO_DATE = "1970-01-01T00:00:00Z"
+NO_DATE = "1970-01-01T00:00:00Z"
 
 
 class Model(BaseModel):
@@ -52,7 +52,7 @@ class AnthropicModel(BaseModel):
     type: Literal["model"] = "model"
     id: str
     display_name: str
-    created_at: str = _NO_DATE
+    created_at: str = NO_DATE
     lifecycle: Literal["active"] = "active"
 
 

@@ -24,6 +24,8 @@ _AT_PATH: Mapping[str, Sequence[Wire]] = {
     "/v1/messages/count_tokens": (Wire.ANTHROPIC,),
 }
 
+_OLLAMA = frozenset({"/api/generate", "/api/tags"})
+
 
 class WireMiddleware:
     """Puts a request's wire into ``request.state.wire``, and what belongs to it into its path.
@@ -70,5 +72,7 @@ class WireMiddleware:
         if path.startswith("/v1/models/"):
             return Wire.OPENAI, Wire.ANTHROPIC
         if path == "/api/chat" or path.startswith("/api/chat/"):
+            return self._api_chat
+        if path in _OLLAMA and Wire.OLLAMA in self._api_chat:
             return self._api_chat
         return _AT_PATH.get(path, ())

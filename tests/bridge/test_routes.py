@@ -111,7 +111,8 @@ async def test_an_origin_of_the_list_may_call_and_read_the_request_s_id(
             "/v1/chat/completions", json=ask("hello"), headers={"origin": "https://a.example"}
         )
         assert answer.headers["access-control-allow-origin"] == "https://a.example"
-        assert answer.headers["access-control-expose-headers"] == "x-request-id"
+        exposed = answer.headers["access-control-expose-headers"].split(", ")
+        assert exposed == ["x-request-id", "x-should-retry", "retry-after", "retry-after-ms"]
         refused = await http.options(
             "/v1/chat/completions", headers={**preflight, "origin": "https://b.example"}
         )

@@ -21,7 +21,7 @@ async def ending_proxy(target: str, last: bytes) -> AsyncIterator[str]:
         passing = asyncio.create_task(_pass_on(reader, upstream))
         try:
             writer.write(await upstream_reader.readuntil(last))
-            writer.write(await upstream_reader.readuntil(b"\n\n\r\n"))
+            writer.write(await upstream_reader.readuntil(b"\r\n"))
             writer.write(_LAST_CHUNK)
             await writer.drain()
         except asyncio.IncompleteReadError as ended:

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import litellm
+import ollama
 from anthropic import AsyncAnthropic
 from httpx_sse import aconnect_sse
 from langchain_core.messages import AIMessageChunk
@@ -309,6 +310,42 @@ class LiteLLM:
         except Exception as error:
             _failed(seen, error)
         return seen
+
+
+class Ollama:
+    """``ollama.AsyncClient``."""
+
+    name = "ollama (Python)"
+
+    async def ask(self, bridge: str, question: Question) -> Seen:
+        """See ``Client``."""
+        seen = Seen()
+        client = ollama.AsyncClient(host=f"{bridge}/ollama")
+        options: Any = {"tools": OPENAI_TOOLS} if question.tools else {}
+        options |= {"model": MODEL, "messages": _messages(question)}
+        try:
+            if question.stream:
+                async for part in await client.chat(stream=True, **options):
+                    self._response(seen, part)
+                    if _had_enough(seen, question):
+                        break
+            else:
+                self._response(seen, await client.chat(**options))
+        except Exception as error:
+            _failed(seen, error)
+        finally:
+            await client.close()  # type: ignore[no-untyped-call]
+        return seen
+
+    def _response(self, seen: Seen, response: ollama.ChatResponse) -> None:
+        seen.text += response.message.content or ""
+        seen.finish = response.done_reason or seen.finish
+        if response.eval_count is not None and response.prompt_eval_count is not None:
+            seen.usage = response.prompt_eval_count, response.eval_count
+        seen.tool_calls += [
+            (call.function.name, dict(call.function.arguments))
+            for call in response.message.tool_calls or ()
+        ]
 
 
 class HttpxSse:
