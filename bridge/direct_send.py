@@ -2,7 +2,7 @@
 
 ASGI's ``send`` is a coroutine that each middleware wraps in one of its own: on the way of every
 message that costs as much as the write itself. This hands the application an extension (ASGI 3.0,
-"Extensions") that writes to the client's socket, or says that now it can't.
+"Extensions") that writes to the client's socket, and says when it can't.
 """
 
 from __future__ import annotations
@@ -33,18 +33,20 @@ class DirectSend:
         self._flow = cycle.flow
         self._write = cycle.transport.write
 
-    def __call__(self, body: bytes) -> bool:
-        """Write a part of the body, which is not empty, as one chunk (RFC 9112, section 7.1).
+    @property
+    def ready(self) -> bool:
+        """Whether it may write now.
 
-        Returns:
-            False, with nothing written, when it has to go through ``send``: when the client reads
-            too slowly, or is gone, or when the body is not in chunks.
+        It may not when the client reads too slowly, or is gone, or when the body is not in chunks:
+        then a part has to go through ``send``.
         """
         cycle = self._cycle
-        if self._flow.write_paused or cycle.disconnected or not cycle.chunked_encoding:
-            return False
+        waits = self._flow.write_paused or cycle.disconnected
+        return bool(cycle.chunked_encoding) and not waits
+
+    def __call__(self, body: bytes) -> None:
+        """Write a part of the body, which is not empty, as one chunk (RFC 9112, section 7.1)."""
         self._write(b"%x\r\n%b\r\n" % (len(body), body))
-        return True
 
 
 class DirectSendServer:

@@ -298,6 +298,7 @@ class StreamResponse(CallResponse):
         self._last_frame = account.started
         self._beat: asyncio.Task[None] | None = None
         self._direct_send: DirectSend | None = None
+        self._untellable: Exception | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the RPC and answer the request."""
@@ -322,7 +323,8 @@ class StreamResponse(CallResponse):
             return
         frame = self._dialect.heartbeat()
         if self._direct_send is not None:
-            self._direct_send(frame)
+            if self._direct_send.ready:
+                self._direct_send(frame)
         elif self._beat is None or self._beat.done():
             self._beat = asyncio.create_task(self._send_in_turn(frame))
 
@@ -358,28 +360,39 @@ class StreamResponse(CallResponse):
     async def _deliver(self, messages: Sequence[StreamCompletionResponse]) -> None:
         if not self._started:
             await self._start()
+        self._raise_untellable()
+        frames = self._frames(messages)
+        body = b"".join(frames)
+        if body:
+            await self._send({"type": "http.response.body", "body": body, "more_body": True})
+        self._count(messages[: len(frames)], body)
+        self._raise_untellable()
+
+    def _relay(self, messages: Sequence[StreamCompletionResponse]) -> bool:
+        send = self._direct_send
+        # A dialect is told of each message once: so first whether its frames can be sent.
+        if send is None or not send.ready:
+            return False
+        frames = self._frames(messages)
+        body = b"".join(frames)
+        if body:
+            send(body)
+        self._count(messages[: len(frames)], body)
+        # `_deliver` raises what has come between, and the stream ends with the truth.
+        return self._untellable is None
+
+    def _frames(self, messages: Sequence[StreamCompletionResponse]) -> list[bytes]:
+        """Return the frames of the messages up to one that can't be told, which is kept."""
         frames: list[bytes] = []
         try:
             frames.extend(map(self._dialect.message, messages))
-        finally:
-            # Those before one that can't be written are not to be lost with it.
-            body = b"".join(frames)
-            if body:
-                await self._send({"type": "http.response.body", "body": body, "more_body": True})
-            self._count(messages[: len(frames)], body)
+        except Exception as error:
+            self._untellable = error
+        return frames
 
-    def _relay(self, messages: Sequence[StreamCompletionResponse]) -> bool:
-        if self._direct_send is None:
-            return False
-        try:
-            body = b"".join(map(self._dialect.message, messages))
-        except Exception:
-            # `_deliver` sends those before it, and the stream ends with the truth.
-            return False
-        if body and not self._direct_send(body):
-            return False
-        self._count(messages, body)
-        return True
+    def _raise_untellable(self) -> None:
+        if self._untellable is not None:
+            raise self._untellable
 
     def _count(self, messages: Sequence[StreamCompletionResponse], body: bytes) -> None:
         now = time.monotonic()

@@ -52,8 +52,11 @@ class BareResponse(Response):
 
         def relay(messages: Sequence[StreamCompletionResponse]) -> bool:
             nonlocal last
+            if direct is None or not direct.ready:
+                return False
             last = messages
-            return direct is not None and direct(b"".join(map(dialect.message, messages)))
+            direct(b"".join(map(dialect.message, messages)))
+            return True
 
         self._call.relay(relay)
         async for messages in self._call:

@@ -71,9 +71,10 @@ async def test_a_part_is_one_chunk_between_those_of_send() -> None:
     async with serving(application) as port, asking(port) as reader:
         direct = await started(application)
         assert application.send is not None
-        assert direct(b"one")
+        assert direct.ready
+        direct(b"one")
         await application.send({"type": "http.response.body", "body": b"two", "more_body": True})
-        assert direct(b"x" * 17)
+        direct(b"x" * 17)
         application.finish.set()
         head = await reader.readuntil(b"\r\n\r\n")
         assert b"transfer-encoding: chunked" in head
@@ -81,13 +82,14 @@ async def test_a_part_is_one_chunk_between_those_of_send() -> None:
         assert await reader.readexactly(len(chunks)) == chunks
 
 
-async def test_it_refuses_while_the_client_reads_too_slowly() -> None:
+async def test_it_is_not_ready_while_the_client_reads_too_slowly() -> None:
     application = Application()
     part = b"x" * 65536
     async with serving(application) as port, asking(port) as reader:
         direct = await started(application)
         sent = 0
-        while direct(part):
+        while direct.ready:
+            direct(part)
             sent += 1
         await reader.readuntil(b"\r\n\r\n")
         received = 0
@@ -95,23 +97,23 @@ async def test_it_refuses_while_the_client_reads_too_slowly() -> None:
         while received < whole:
             received += len(await reader.read(65536))
         assert received == whole
-        await eventually(lambda: direct(b"again"))
+        await eventually(lambda: direct.ready)
 
 
-async def test_it_refuses_when_the_client_is_gone() -> None:
+async def test_it_is_not_ready_when_the_client_is_gone() -> None:
     application = Application()
     async with serving(application) as port:
         async with asking(port):
             direct = await started(application)
-        await eventually(lambda: not direct(b"x"))
+        await eventually(lambda: not direct.ready)
 
 
-async def test_there_is_none_for_a_body_without_chunks() -> None:
+async def test_it_is_never_ready_for_a_body_without_chunks() -> None:
     application = Application()
     request = b"HEAD / HTTP/1.1\r\nhost: x\r\n\r\n"
     async with serving(application) as port, asking(port, request):
         direct = await started(application)
-        assert not direct(b"x")
+        assert not direct.ready
 
 
 async def test_there_is_none_where_uvicorn_speaks_through_h11() -> None:

@@ -96,6 +96,18 @@ class Call:
         self.steps.put_nowait(RpcError(Status.CANCELLED))
 
 
+class Direct:
+    """Sends at once, when it is ready."""
+
+    def __init__(self, run: "Run") -> None:
+        self.ready = True
+        self._run = run
+
+    def __call__(self, body: bytes) -> None:
+        assert self.ready
+        self._run.body += body
+
+
 class Run:
     """One stream, its RPC and its client, without a network between them."""
 
@@ -105,6 +117,7 @@ class Run:
         self.body = b""
         self.bodies_after_the_last = 0
         self.finished_body = False
+        self.direct = Direct(self)
         self.incoming: asyncio.Queue[Message] = asyncio.Queue()
         self.writable = asyncio.Event()
         self.writable.set()
@@ -159,14 +172,10 @@ class Run:
             case "blocked":
                 self.writable.clear()
 
-    def send_directly(self, body: bytes) -> bool:
-        self.body += body
-        return True
-
     async def serve(self, *, directly: bool = False) -> None:
         scope: dict[str, Any] = {"type": "http"}
         if directly:
-            scope["extensions"] = {"bridge.direct_send": self.send_directly}
+            scope["extensions"] = {"bridge.direct_send": self.direct}
         await self.stream(scope, self.incoming.get, self.send)
 
     async def through(self, events: tuple[str, ...]) -> None:
@@ -255,6 +264,49 @@ async def test_what_comes_before_a_message_that_can_t_be_written_is_sent_and_cou
     assert (record.outcome, record.code, record.messages) == (Outcome.FAILED, "INTERNAL", 1)
     assert run.body.startswith(TEXT + b'data: {"error"')
     assert run.body.endswith(DONE)
+
+
+@pytest.mark.logs_errors
+async def test_what_comes_before_a_message_that_can_t_be_written_is_sent_at_once_and_once() -> None:
+    run = Run(Defective())
+    serving = asyncio.create_task(run.serve(directly=True))
+    await settle()
+    together = tuple(StreamCompletionResponse(text=text) for text in "aba")
+    assert not run.call.take(together)
+    run.call.steps.put_nowait(together)
+    await serving
+    (record,) = run.records
+    assert (record.outcome, record.code, record.messages) == (Outcome.FAILED, "INTERNAL", 1)
+    assert run.body.startswith(TEXT + b'data: {"error"')
+
+
+class Numbered(PlainDialect):
+    """Numbers the messages."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told = 0
+
+    def message(self, message: StreamCompletionResponse) -> bytes:
+        self._told += 1
+        return f"{self._told}{message.text}\n\n".encode()
+
+
+async def test_a_dialect_is_told_of_each_message_once_whether_it_can_be_sent_or_not() -> None:
+    run = Run(Numbered())
+    serving = asyncio.create_task(run.serve(directly=True))
+    await settle()
+    for number, ready in enumerate((True, False, True, False, False, True)):
+        run.direct.ready = ready
+        message = (StreamCompletionResponse(text="abcdef"[number]),)
+        assert run.call.take(message) == ready
+        if not ready:
+            run.call.steps.put_nowait(message)
+            await settle()
+    run.call.steps.put_nowait(None)
+    await serving
+    assert run.body.startswith(b"1a\n\n2b\n\n3c\n\n4d\n\n5e\n\n6f\n\n")
+    assert run.records[0].messages == 6
 
 
 @pytest.mark.parametrize("directly", [False, True])
