@@ -82,6 +82,29 @@ async def test_a_client_that_reads_nothing_for_too_long_has_left(stepped: Steppe
         await stepped.cancelled()
 
 
+async def test_a_wire_that_counts_its_events_counts_each_once_for_a_slow_client(
+    stepped: SteppedBackend,
+) -> None:
+    text, count = "a" * 10 * KB, 200
+    async with (
+        serving_bridge(Settings(backend=stepped.address)) as running,
+        http_client(running.url, timeout=20) as http,
+    ):
+        for _ in range(count):
+            await stepped.send(StreamCompletionResponse(text=text))
+        await stepped.end()
+        body = {"input": "hello", "stream": True}
+        async with http.stream("POST", "/openai/v1/responses", json=body) as response:
+            await standstill(lambda: stepped.written)
+            assert stepped.written < count
+            answer = (await response.aread()).decode()
+    frames = answer.removesuffix("data: [DONE]\n\n").split("\n\n")[:-1]
+    events = [json.loads(frame.partition("\ndata: ")[2]) for frame in frames]
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    (item,) = events[-1]["response"]["output"]
+    assert item["content"][0]["text"] == text * count
+
+
 async def test_a_client_that_reads_again_gets_all(stepped: SteppedBackend) -> None:
     texts = [f"{number} " + "a" * 10 * KB for number in range(200)]
     async with (
