@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+import orjson
+
+from bridge.status import Status
+from bridge.upstream import RpcError
 from protos.completion.v1.completion_pb2 import (
     StreamCompletionResponse,
     TokenLogprob,
@@ -29,6 +34,21 @@ class ToolCall:
     def arguments(self) -> str:
         """What the model has written as arguments: an object, as JSON, unless it erred."""
         return "".join(self._arguments)
+
+    def arguments_object(self) -> dict[str, Any]:
+        """Return the arguments as the object that they have to be.
+
+        Raises:
+            RpcError: they are none.
+        """
+        try:
+            found = orjson.loads(self.arguments or "{}")
+        except orjson.JSONDecodeError:
+            found = None
+        if not isinstance(found, dict):
+            cause = "the arguments of a tool call are no JSON object"
+            raise RpcError(Status.INTERNAL, cause=cause)
+        return found
 
     def add(self, delta: ToolCallDelta) -> None:
         """Take in what is new."""

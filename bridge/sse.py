@@ -17,3 +17,8 @@ def json_frame(payload: dict[str, Any]) -> bytes:
     JSON escapes every control character inside a string, so the line can't end early.
     """
     return b"data: " + orjson.dumps(payload) + b"\n\n"
+
+
+def event_frame(payload: dict[str, Any]) -> bytes:
+    """Return the frame of ``payload``, with its ``type`` as the name of the event."""
+    return f"event: {payload['type']}\n".encode() + json_frame(payload)

@@ -46,7 +46,7 @@ _SHORTEST_PAUSE_SECONDS = 1e-3
 # A heartbeat may come after this part of the silence that the settings allow.
 _EARLIEST_HEARTBEAT = 0.9
 
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class CallResponse(Response, ABC):
@@ -250,7 +250,7 @@ class CallResponse(Response, ABC):
         """Send the ending of a stream that failed."""
 
     async def _send_failure(
-        self, failure: Failure, headers: Mapping[str, str] = _NO_HEADERS
+        self, failure: Failure, headers: Mapping[str, str] = NO_HEADERS
     ) -> None:
         advice = retry_advice(failure, paid=bool(self._account.messages))
         errors = self._dialect.errors
@@ -286,7 +286,7 @@ class StreamResponse(CallResponse):
         deadlines: Deadlines,
         *,
         status_first: bool,
-        headers: Mapping[str, str] = _NO_HEADERS,
+        headers: Mapping[str, str] = NO_HEADERS,
     ) -> None:
         super().__init__(state, open_call, dialect, account, deadlines)
         self._status_first = status_first

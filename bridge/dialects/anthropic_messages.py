@@ -114,18 +114,23 @@ class AnthropicDialect:
 
     def heartbeat(self) -> bytes:
         """Return a ``ping``."""
-        return _event({"type": "ping"})
+        return sse.event_frame({"type": "ping"})
 
     def error(self, failure: Failure) -> bytes:
         """Return the ``error`` event, after which there is no ``message_stop``."""
-        return _event(self.errors.body(failure))
+        return sse.event_frame(self.errors.body(failure))
 
     def closing(self, account: StreamAccount) -> bytes:
         """Return why the model stopped, what it used, and ``message_stop``."""
         opening = b"" if self._begun else self._begin("")
         delta = {"stop_reason": _stop_reason(account), "stop_sequence": None}
         ending = {"type": "message_delta", "delta": delta, "usage": _usage(account)}
-        return opening + self._end_block() + _event(ending) + _event({"type": "message_stop"})
+        return (
+            opening
+            + self._end_block()
+            + sse.event_frame(ending)
+            + sse.event_frame({"type": "message_stop"})
+        )
 
     def whole(self, account: StreamAccount) -> dict[str, Any]:
         """Return the message."""
@@ -141,7 +146,7 @@ class AnthropicDialect:
     def _begin(self, model: str) -> bytes:
         self._begun = True
         self._message["model"] = model or self._message["model"]
-        return _event({"type": "message_start", "message": self._message})
+        return sse.event_frame({"type": "message_start", "message": self._message})
 
     def _begin_block(self, block: dict[str, Any]) -> bytes:
         ending = self._end_block()
@@ -151,7 +156,7 @@ class AnthropicDialect:
             "content_block": block,
         }
         self._blocks += 1
-        return ending + _event(start)
+        return ending + sse.event_frame(start)
 
     def _begin_text(self) -> bytes:
         beginning = self._begin_block({"type": "text", "text": ""})
@@ -162,7 +167,7 @@ class AnthropicDialect:
         if not self._before_text and self._tool_call is None:
             return b""
         self._before_text, self._tool_call = b"", None
-        return _event({"type": "content_block_stop", "index": self._blocks - 1})
+        return sse.event_frame({"type": "content_block_stop", "index": self._blocks - 1})
 
     def _tool_use(self, call: ToolCallDelta) -> bytes:
         events = b""
@@ -176,12 +181,10 @@ class AnthropicDialect:
         if call.arguments:
             delta = {"type": "input_json_delta", "partial_json": call.arguments}
             index = self._blocks - 1
-            events += _event({"type": "content_block_delta", "index": index, "delta": delta})
+            events += sse.event_frame(
+                {"type": "content_block_delta", "index": index, "delta": delta}
+            )
         return events
-
-
-def _event(payload: dict[str, Any]) -> bytes:
-    return f"event: {payload['type']}\n".encode() + sse.json_frame(payload)
 
 
 def _stop_reason(account: StreamAccount) -> str:
@@ -200,16 +203,6 @@ def _usage(account: StreamAccount) -> dict[str, int]:
 def _blocks(choice: Choice) -> list[dict[str, Any]]:
     text = [{"type": "text", "text": choice.text}] if choice.text else []
     return text + [
-        {"type": "tool_use", "id": call.id, "name": call.name, "input": _input(call.arguments)}
+        {"type": "tool_use", "id": call.id, "name": call.name, "input": call.arguments_object()}
         for call in choice.tool_calls
     ]
-
-
-def _input(arguments: str) -> dict[str, Any]:
-    try:
-        found = orjson.loads(arguments or "{}")
-    except orjson.JSONDecodeError:
-        found = None
-    if not isinstance(found, dict):
-        raise RpcError(Status.INTERNAL, cause="the arguments of a tool call are no JSON object")
-    return found

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Discriminator,
@@ -16,7 +15,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from bridge.dialects.fields import JsonObject, Text, Unsupported, written
+from bridge.dialects.fields import MOST_TOKENS, JsonObject, Model, Text, Unsupported, written
 from protos.completion.v1 import completion_pb2
 from protos.completion.v1.completion_pb2 import Role, StreamCompletionRequest
 
@@ -27,31 +26,26 @@ _MODES = {
     "any": completion_pb2.ToolChoice.MODE_REQUIRED,
     "tool": completion_pb2.ToolChoice.MODE_REQUIRED,
 }
-_MOST_TOKENS = 2**32 - 1
 
 
 def _as_blocks(content: Any) -> Any:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(strict=True)
-
-
-class TextBlock(_Model):
+class TextBlock(Model):
     """Text."""
 
     type: Literal["text"]
     text: Text
 
 
-class ThinkingBlock(_Model):
+class ThinkingBlock(Model):
     """What a model has thought, which another can't read: it is left out."""
 
     type: Literal["thinking", "redacted_thinking"]
 
 
-class ToolUseBlock(_Model):
+class ToolUseBlock(Model):
     """A call that the model has asked for."""
 
     type: Literal["tool_use"]
@@ -63,12 +57,12 @@ class ToolUseBlock(_Model):
 Texts = Annotated[list[TextBlock], BeforeValidator(_as_blocks)]
 
 
-class ToolResultBlock(_Model):
+class ToolResultBlock(Model):
     """What came of a call."""
 
     type: Literal["tool_result"]
     tool_use_id: Text
-    content: Texts = []
+    content: Texts = Field([])
 
 
 def _kind(block: Any) -> str | None:
@@ -89,7 +83,7 @@ Block = Annotated[
 ]
 
 
-class AnthropicMessage(_Model):
+class AnthropicMessage(Model):
     """One message of the conversation."""
 
     role: Literal["user", "assistant"]
@@ -116,7 +110,7 @@ class AnthropicMessage(_Model):
             )
 
 
-class AnthropicTool(_Model):
+class AnthropicTool(Model):
     """A tool that the model may ask for."""
 
     type: Literal["custom"] | None = None
@@ -135,7 +129,7 @@ class AnthropicTool(_Model):
         )
 
 
-class AnthropicToolChoice(_Model):
+class AnthropicToolChoice(Model):
     """Whether the model may ask for tools, or has to."""
 
     type: Literal["none", "auto", "any", "tool"]
@@ -154,20 +148,20 @@ class AnthropicToolChoice(_Model):
         return completion_pb2.ToolChoice(mode=_MODES[self.type], name=name)
 
 
-class OutputFormat(_Model):
+class OutputFormat(Model):
     """The schema that the answer has to fit."""
 
     type: Literal["json_schema"]
     schema_: Annotated[JsonObject, Field(alias="schema")]
 
 
-class OutputConfig(_Model):
+class OutputConfig(Model):
     """What the answer has to be."""
 
     format: OutputFormat | None = None
 
 
-class AnthropicRequest(_Model):
+class AnthropicRequest(Model):
     """A message to create.
 
     Fields that only advise (`thinking`, `metadata`, `service_tier`, ...) are ignored, as are those
@@ -190,8 +184,8 @@ class AnthropicRequest(_Model):
     model: Annotated[
         Text | None, Field(description="A model of `/v1/models`; the backend's default if absent.")
     ] = None
-    max_tokens: Annotated[int | None, Field(ge=1, le=_MOST_TOKENS)] = None
-    system: Texts = []
+    max_tokens: Annotated[int | None, Field(ge=1, le=MOST_TOKENS)] = None
+    system: Texts = Field([])
     stream: bool = False
     stop_sequences: list[Text] | None = None
     temperature: Annotated[float | None, Field(ge=0, le=1)] = None

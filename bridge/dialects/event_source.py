@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from bridge import sse
-from bridge.dialects.fields import Text
+from bridge.dialects.fields import MOST_TOKENS, Text
 from bridge.dialects.plain import PlainDialect, PlainErrors
 from bridge.failure import Failure
 from bridge.telemetry.record import StreamAccount
@@ -37,7 +37,7 @@ class EventSourceQuery(BaseModel):
         Text | None, Field(description="A model of `/v1/models`; the backend's default if absent.")
     ] = None
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
-    max_tokens: Annotated[int | None, Field(ge=1, le=2**32 - 1)] = None
+    max_tokens: Annotated[int | None, Field(ge=1, le=MOST_TOKENS)] = None
     events: Annotated[
         Literal["default", "named"],
         Field(description="`named`: `content`, `failure`, `finish`, `done`; else all `message`."),

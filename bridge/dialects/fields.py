@@ -5,8 +5,17 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic_core import PydanticCustomError
+
+# What the schema's 32 bits can carry.
+MOST_TOKENS = 2**32 - 1
+
+
+class Model(BaseModel):
+    """Takes no number for a text, and no text for a number."""
+
+    model_config = ConfigDict(strict=True)
 
 
 def _encodable(text: str) -> str:

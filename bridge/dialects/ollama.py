@@ -5,14 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import orjson
-
 from bridge.answer import ToolCall
 from bridge.dialects.errors import JsonErrorForm
 from bridge.failure import Failure
-from bridge.status import Status
 from bridge.telemetry.record import StreamAccount
-from bridge.upstream import RpcError
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 
 _MEDIA_TYPE = "application/x-ndjson"
@@ -79,7 +75,8 @@ class OllamaDialect:
         message: dict[str, Any] = {"role": "assistant", "content": text}
         if calls:
             message["tool_calls"] = [
-                {"function": {"name": call.name, "arguments": _arguments(call)}} for call in calls
+                {"function": {"name": call.name, "arguments": call.arguments_object()}}
+                for call in calls
             ]
         return {"message": message}
 
@@ -103,13 +100,3 @@ def _ending(account: StreamAccount) -> dict[str, Any]:
         ending["prompt_eval_count"] = account.usage.prompt_tokens
         ending["eval_count"] = account.usage.completion_tokens
     return ending
-
-
-def _arguments(call: ToolCall) -> dict[str, Any]:
-    try:
-        found = orjson.loads(call.arguments or "{}")
-    except orjson.JSONDecodeError:
-        found = None
-    if not isinstance(found, dict):
-        raise RpcError(Status.INTERNAL, cause="the arguments of a tool call are no JSON object")
-    return found

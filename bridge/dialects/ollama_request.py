@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from bridge.dialects.fields import JsonObject, Text, Unsupported, written
+from bridge.dialects.fields import JsonObject, Model, Text, Unsupported, written
 from protos.completion.v1 import completion_pb2
 from protos.completion.v1.completion_pb2 import Role, StreamCompletionRequest
 
@@ -19,24 +19,20 @@ _ROLES = {
 }
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(strict=True)
-
-
-class Called(_Model):
+class Called(Model):
     """A function and its arguments."""
 
     name: Text
-    arguments: JsonObject = {}
+    arguments: JsonObject = Field({})
 
 
-class ToolCall(_Model):
+class ToolCall(Model):
     """A call that the model has asked for. Ollama's have no ids."""
 
     function: Called
 
 
-class OllamaMessage(_Model):
+class OllamaMessage(Model):
     """One message of the conversation."""
 
     role: Literal["system", "user", "assistant", "tool"]
@@ -45,7 +41,7 @@ class OllamaMessage(_Model):
     images: Unsupported = None
 
 
-class Function(_Model):
+class Function(Model):
     """A function that the model may ask for."""
 
     name: Text
@@ -53,7 +49,7 @@ class Function(_Model):
     parameters: JsonObject | None = None
 
 
-class Tool(_Model):
+class Tool(Model):
     """A tool that the model may ask for."""
 
     type: Literal["function"] = "function"
@@ -69,7 +65,7 @@ class Tool(_Model):
         )
 
 
-class Options(_Model):
+class Options(Model):
     """How to answer. What only sets up a model (`num_ctx`, `num_gpu`, ...) is ignored."""
 
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
@@ -83,7 +79,7 @@ class Options(_Model):
     presence_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
 
 
-class _OllamaRequest(_Model):
+class _OllamaRequest(Model):
     model: Annotated[
         Text, Field(description="A model of `/api/tags`; the backend's default if empty.")
     ] = ""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from bridge.dialects.fields import JsonObject, Text, Unsupported, written
+from bridge.dialects.fields import MOST_TOKENS, JsonObject, Model, Text, Unsupported, written
 from protos.completion.v1 import completion_pb2
 from protos.completion.v1.completion_pb2 import Role, StreamCompletionRequest
 
@@ -33,14 +33,18 @@ MODES = {
     "function": completion_pb2.ToolChoice.MODE_REQUIRED,
 }
 _MOST_CHOICES = 128
-MOST_TOKENS = 2**32 - 1
 MOST_TOP_LOGPROBS = 20
 
 
-def _joined_parts(content: Any) -> Any:
-    if not isinstance(content, list):
-        return content
-    return "".join(_text_of_part(number, part) for number, part in enumerate(content))
+def joined(text_of_part: Callable[[int, Any], str]) -> BeforeValidator:
+    """Return what joins the texts of parts, each by ``text_of_part`` with its number."""
+
+    def join(content: Any) -> Any:
+        if not isinstance(content, list):
+            return content
+        return "".join(text_of_part(number, part) for number, part in enumerate(content))
+
+    return BeforeValidator(join)
 
 
 def _text_of_part(number: int, part: Any) -> str:
@@ -63,7 +67,8 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-def _as_object(value: Any) -> Any:
+def as_object(value: Any) -> Any:
+    """Return what stands for an object with nothing but a ``type`` as that object."""
     return {"type": value} if isinstance(value, str) else value
 
 
@@ -75,13 +80,45 @@ def _only_text(modalities: list[str] | None) -> list[str] | None:
 
 _Strings = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {}}]})
 
-Content = Annotated[Text | None, BeforeValidator(_joined_parts), _Strings]
+Content = Annotated[Text | None, joined(_text_of_part), _Strings]
 
 
-class Model(BaseModel):
-    """Takes no number for a text, and no text for a number."""
+class DescribedFunction(Protocol):
+    """What both of OpenAI's APIs say of a function."""
 
-    model_config = ConfigDict(strict=True)
+    name: str
+    description: str | None
+    parameters: dict[str, Any] | None
+    strict: bool | None
+
+
+def function_to_rpc(function: DescribedFunction) -> completion_pb2.Tool:
+    """Return the tool of the RPC."""
+    return completion_pb2.Tool(
+        name=function.name,
+        description=function.description or "",
+        parameters=written(function.parameters) if function.parameters else "",
+        strict=function.strict,
+    )
+
+
+class NamedSchema(Protocol):
+    """What both of OpenAI's APIs say of the schema that an answer has to fit."""
+
+    name: str
+    description: str | None
+    schema_: dict[str, Any] | None
+    strict: bool | None
+
+
+def schema_to_rpc(schema: NamedSchema) -> completion_pb2.ResponseFormat:
+    """Return the format of the RPC."""
+    return completion_pb2.ResponseFormat(
+        schema=written(schema.schema_) if schema.schema_ else "",
+        name=schema.name,
+        description=schema.description or "",
+        strict=schema.strict,
+    )
 
 
 class FunctionCall(Model):
@@ -145,16 +182,6 @@ class Tool(Model):
     type: Literal["function"]
     function: Function
 
-    def to_rpc(self) -> completion_pb2.Tool:
-        """Return the tool of the RPC."""
-        function = self.function
-        return completion_pb2.Tool(
-            name=function.name,
-            description=function.description or "",
-            parameters=written(function.parameters) if function.parameters else "",
-            strict=function.strict,
-        )
-
 
 class FunctionName(Model):
     """A function by its name."""
@@ -206,12 +233,7 @@ class ResponseFormat(Model):
         schema = self.json_schema
         if schema is None:
             return None if self.type == "text" else completion_pb2.ResponseFormat()
-        return completion_pb2.ResponseFormat(
-            schema=written(schema.schema_) if schema.schema_ else "",
-            name=schema.name,
-            description=schema.description or "",
-            strict=schema.strict,
-        )
+        return schema_to_rpc(schema)
 
 
 class StreamOptions(Model):
@@ -254,7 +276,7 @@ class OpenAIChatRequest(Model):
     top_logprobs: Annotated[int | None, Field(ge=0, le=MOST_TOP_LOGPROBS)] = None
     response_format: ResponseFormat | None = None
     tools: list[Tool] | None = None
-    tool_choice: Annotated[ToolChoice | None, BeforeValidator(_as_object)] = None
+    tool_choice: Annotated[ToolChoice | None, BeforeValidator(as_object)] = None
     parallel_tool_calls: bool | None = None
     modalities: Annotated[list[str] | None, AfterValidator(_only_text)] = None
     audio: Unsupported = None
@@ -303,7 +325,7 @@ class OpenAIChatRequest(Model):
             stop=self.stop or (),
             seed=self.seed,
             choices=self.n or 0,
-            tools=[tool.to_rpc() for tool in self.tools or ()],
+            tools=[function_to_rpc(tool.function) for tool in self.tools or ()],
             tool_choice=None if self.tool_choice is None else self.tool_choice.to_rpc(),
             parallel_tool_calls=self.parallel_tool_calls,
             response_format=None if wanted is None else wanted.to_rpc(),

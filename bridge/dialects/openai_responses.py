@@ -151,7 +151,7 @@ class OpenAIResponsesDialect:
     def _event(self, kind: str, **fields: Any) -> bytes:
         payload = {"type": kind, "sequence_number": self._sequence_number, **fields}
         self._sequence_number += 1
-        return f"event: {kind}\n".encode() + sse.json_frame(payload)
+        return sse.event_frame(payload)
 
     def _text(self, message: StreamCompletionResponse) -> bytes:
         events, item = b"", self._open_text

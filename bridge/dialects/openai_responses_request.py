@@ -8,19 +8,21 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from bridge.dialects.fields import JsonObject, Text, Unsupported, written
-from bridge.dialects.openai_request import MODES, MOST_TOKENS, MOST_TOP_LOGPROBS, ROLES, Model
+from bridge.dialects.fields import MOST_TOKENS, JsonObject, Model, Text, Unsupported
+from bridge.dialects.openai_request import (
+    MODES,
+    MOST_TOP_LOGPROBS,
+    ROLES,
+    as_object,
+    function_to_rpc,
+    joined,
+    schema_to_rpc,
+)
 from protos.completion.v1 import completion_pb2
 from protos.completion.v1.completion_pb2 import Role, StreamCompletionRequest
 
 _LOGPROBS = "message.output_text.logprobs"
 _TEXTS = frozenset({"input_text", "output_text", "text"})
-
-
-def _joined_parts(content: Any) -> Any:
-    if not isinstance(content, list):
-        return content
-    return "".join(_text_of_part(number, part) for number, part in enumerate(content))
 
 
 def _text_of_part(number: int, part: Any) -> str:
@@ -53,10 +55,6 @@ def _with_type(item: Any) -> Any:
     return item
 
 
-def _as_object(value: Any) -> Any:
-    return {"type": value} if isinstance(value, str) else value
-
-
 def _not_stored(value: bool | None) -> bool | None:
     if value:
         raise PydanticCustomError("store", "The bridge stores no responses")
@@ -69,7 +67,7 @@ def _only_logprobs(include: list[str] | None) -> list[str] | None:
     return include
 
 
-Joined = Annotated[Text, BeforeValidator(_joined_parts)]
+Joined = Annotated[Text, joined(_text_of_part)]
 
 
 class MessageItem(Model):
@@ -109,15 +107,6 @@ class ResponsesTool(Model):
     parameters: JsonObject | None = None
     strict: bool | None = None
 
-    def to_rpc(self) -> completion_pb2.Tool:
-        """Return the tool of the RPC."""
-        return completion_pb2.Tool(
-            name=self.name,
-            description=self.description or "",
-            parameters=written(self.parameters) if self.parameters else "",
-            strict=self.strict,
-        )
-
 
 class ResponsesToolChoice(Model):
     """Whether the model may ask for tools, or has to."""
@@ -145,14 +134,7 @@ class TextFormat(Model):
 
     def to_rpc(self) -> completion_pb2.ResponseFormat | None:
         """Return the format of the RPC; None for text."""
-        if self.type == "text":
-            return None
-        return completion_pb2.ResponseFormat(
-            schema=written(self.schema_) if self.schema_ else "",
-            name=self.name,
-            description=self.description or "",
-            strict=self.strict,
-        )
+        return None if self.type == "text" else schema_to_rpc(self)
 
 
 class TextConfig(Model):
@@ -181,7 +163,7 @@ class OpenAIResponsesRequest(Model):
     include: Annotated[list[str] | None, AfterValidator(_only_logprobs)] = None
     text: TextConfig | None = None
     tools: list[ResponsesTool] | None = None
-    tool_choice: Annotated[ResponsesToolChoice | None, BeforeValidator(_as_object)] = None
+    tool_choice: Annotated[ResponsesToolChoice | None, BeforeValidator(as_object)] = None
     parallel_tool_calls: bool | None = None
     metadata: dict[str, str] | None = None
     store: Annotated[bool | None, AfterValidator(_not_stored)] = None
@@ -214,7 +196,7 @@ class OpenAIResponsesRequest(Model):
             temperature=self.temperature,
             top_p=self.top_p,
             max_tokens=self.max_output_tokens,
-            tools=[tool.to_rpc() for tool in self.tools or ()],
+            tools=[function_to_rpc(tool) for tool in self.tools or ()],
             tool_choice=None if choice is None else choice.to_rpc(),
             parallel_tool_calls=self.parallel_tool_calls,
             response_format=wanted,

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bridge import sse
 from bridge.dialects.errors import JsonErrorForm
-from bridge.dialects.fields import Text
+from bridge.dialects.fields import MOST_TOKENS, Text
 from bridge.failure import Failure
 from bridge.telemetry.record import StreamAccount
 from protos.completion.v1.completion_pb2 import (
@@ -53,7 +53,7 @@ class ChatRequest(BaseModel):
         Text | None, Field(description="A model of `/v1/models`; the backend's default if absent.")
     ] = None
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
-    max_tokens: Annotated[int | None, Field(ge=1, le=2**32 - 1)] = None
+    max_tokens: Annotated[int | None, Field(ge=1, le=MOST_TOKENS)] = None
     stream: Annotated[bool, Field(description="false: one JSON object with the whole answer.")] = (
         True
     )

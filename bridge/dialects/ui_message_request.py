@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from bridge.dialects.fields import JsonValue, Text, written
+from bridge.dialects.fields import MOST_TOKENS, JsonValue, Text, written
 from protos.completion.v1 import completion_pb2
 from protos.completion.v1.completion_pb2 import Role, StreamCompletionRequest
 
@@ -17,7 +17,6 @@ _ROLES = {
     "user": Role.ROLE_USER,
     "assistant": Role.ROLE_ASSISTANT,
 }
-_MOST_TOKENS = 2**32 - 1
 
 # What a page keeps for itself, or what a model has thought.
 _LEFT_OUT = frozenset({"step-start", "reasoning", "source-url", "source-document"})
@@ -128,7 +127,7 @@ class UIMessageRequest(BaseModel):
     system: Annotated[Text | None, Field(description="What holds for the whole answer.")] = None
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
     max_output_tokens: Annotated[
-        int | None, Field(alias="maxOutputTokens", ge=1, le=_MOST_TOKENS)
+        int | None, Field(alias="maxOutputTokens", ge=1, le=MOST_TOKENS)
     ] = None
 
     def to_rpc(self) -> StreamCompletionRequest:

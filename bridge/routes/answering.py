@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Header, Response
 
@@ -13,12 +12,10 @@ from bridge.deadlines import Deadlines, requested_total
 from bridge.dialects import Dialect, WholeDialect
 from bridge.request_id import HEADER
 from bridge.state import BridgeState, RequestId, State
-from bridge.stream import OpenCall, StreamResponse, WholeResponse
+from bridge.stream import NO_HEADERS, OpenCall, StreamResponse, WholeResponse
 from bridge.telemetry.record import StreamAccount
 from bridge.upstream.completion import STREAM_COMPLETION
 from protos.completion.v1.completion_pb2 import StreamCompletionRequest
-
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Answering:
@@ -36,6 +33,14 @@ class Answering:
         self._state = state
         self._deadlines = deadlines
 
+    def answer(
+        self, request: StreamCompletionRequest, dialect: WholeDialect, *, stream: bool
+    ) -> Response:
+        """Return what answers as the APIs of SDKs do: with a status first, or as a whole."""
+        if stream:
+            return self.stream(request, dialect, status_first=True)
+        return self.whole(request, dialect)
+
     def whole(self, request: StreamCompletionRequest, dialect: WholeDialect) -> Response:
         """Return what answers with one JSON object, when the stream of the RPC has ended."""
         account = self._account(request, keep_answer=True)
@@ -48,7 +53,7 @@ class Answering:
         dialect: Dialect,
         *,
         status_first: bool,
-        headers: Mapping[str, str] = _NO_HEADERS,
+        headers: Mapping[str, str] = NO_HEADERS,
     ) -> Response:
         """Return what answers with the stream of the RPC; see ``StreamResponse``."""
         return StreamResponse(
@@ -67,6 +72,17 @@ class Answering:
     def _open_call(self, request: StreamCompletionRequest) -> OpenCall:
         metadata = [(HEADER, self.request_id)]
         return partial(self._state.backends.stream, STREAM_COMPLETION, request, metadata)
+
+
+def event_stream(finished: str, failed: str) -> dict[str, Any]:
+    """Return what OpenAPI says of a stream: an example that finished, and one that failed."""
+    return {
+        "schema": {"type": "string"},
+        "examples": {
+            "finished": {"summary": "A whole answer", "value": finished},
+            "failed": {"summary": "An answer that failed", "value": failed},
+        },
+    }
 
 
 async def _answering(

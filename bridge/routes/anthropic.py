@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 
 from bridge.dialects.anthropic_messages import AnthropicDialect, AnthropicErrorBody
 from bridge.dialects.anthropic_request import AnthropicRequest
-from bridge.routes.answering import PerRequest
+from bridge.routes.answering import PerRequest, event_stream
 from bridge.status import Status
 from bridge.upstream import RpcError
 
@@ -47,13 +47,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "With `stream`: events as Anthropic's API has them; on a failure after the "
         "first, one `error` in the place of `message_stop`. Otherwise: a message.",
         "content": {
-            "text/event-stream": {
-                "schema": {"type": "string"},
-                "examples": {
-                    "finished": {"summary": "A whole answer", "value": _FRAMES},
-                    "failed": {"summary": "An answer that failed", "value": _FAILED_FRAMES},
-                },
-            },
+            "text/event-stream": event_stream(_FRAMES, _FAILED_FRAMES),
             "application/json": {"schema": {"type": "object"}},
         },
     },
@@ -68,9 +62,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 async def create_message(body: AnthropicRequest, answering: PerRequest) -> Response:
     """Answer a conversation as Anthropic's Messages do; also at `/v1/messages`."""
     dialect = AnthropicDialect(f"msg_{answering.request_id}", body.model or "")
-    if body.stream:
-        return answering.stream(body.to_rpc(), dialect, status_first=True)
-    return answering.whole(body.to_rpc(), dialect)
+    return answering.answer(body.to_rpc(), dialect, stream=body.stream)
 
 
 @router.post("/messages/count_tokens", include_in_schema=False)

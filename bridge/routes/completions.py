@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Response
 
 from bridge.dialects.plain import ChatRequest, ErrorBody, PlainAnswer, PlainDialect
-from bridge.routes.answering import PerRequest, names_event_stream
+from bridge.routes.answering import PerRequest, event_stream, names_event_stream
 from bridge.status import Status
 
 router = APIRouter(tags=["completions"])
@@ -46,15 +46,7 @@ With `"stream": false`: one JSON object."""
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": _STREAM_DESCRIPTION,
-        "content": {
-            "text/event-stream": {
-                "schema": {"type": "string"},
-                "examples": {
-                    "finished": {"summary": "A whole answer", "value": _FRAMES},
-                    "failed": {"summary": "An answer that failed", "value": _FAILED_FRAMES},
-                },
-            }
-        },
+        "content": {"text/event-stream": event_stream(_FRAMES, _FAILED_FRAMES)},
         "model": PlainAnswer,
     },
     400: {"model": ErrorBody, "description": "The body is not JSON, or a timeout can't be read."},

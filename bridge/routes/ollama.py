@@ -82,6 +82,4 @@ def _answer(
     body: OllamaChatRequest | OllamaGenerateRequest, answering: Answering, *, chat: bool
 ) -> Response:
     dialect = OllamaDialect(datetime.now(UTC).isoformat(), body.model, chat=chat)
-    if body.stream is False:
-        return answering.whole(body.to_rpc(), dialect)
-    return answering.stream(body.to_rpc(), dialect, status_first=True)
+    return answering.answer(body.to_rpc(), dialect, stream=body.stream is not False)

@@ -11,7 +11,7 @@ from bridge.dialects.openai_chat import OpenAIChatDialect, OpenAIErrorBody
 from bridge.dialects.openai_request import OpenAIChatRequest
 from bridge.dialects.openai_responses import OpenAIResponsesDialect
 from bridge.dialects.openai_responses_request import OpenAIResponsesRequest
-from bridge.routes.answering import PerRequest
+from bridge.routes.answering import PerRequest, event_stream
 
 router = APIRouter(prefix="/openai", tags=["openai"])
 
@@ -40,13 +40,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "With `stream`: chunks as OpenAI's API has them; on a failure after the "
         "first, one `error`; always, last, `[DONE]`. Otherwise: a chat completion.",
         "content": {
-            "text/event-stream": {
-                "schema": {"type": "string"},
-                "examples": {
-                    "finished": {"summary": "A whole answer", "value": _FRAMES},
-                    "failed": {"summary": "An answer that failed", "value": _FAILED_FRAMES},
-                },
-            },
+            "text/event-stream": event_stream(_FRAMES, _FAILED_FRAMES),
             "application/json": {"schema": {"type": "object"}},
         },
     },
@@ -73,9 +67,7 @@ async def create_chat_completion(body: OpenAIChatRequest, answering: PerRequest)
         include_usage=body.include_usage,
         logprobs=bool(body.logprobs),
     )
-    if body.stream:
-        return answering.stream(body.to_rpc(), dialect, status_first=True)
-    return answering.whole(body.to_rpc(), dialect)
+    return answering.answer(body.to_rpc(), dialect, stream=bool(body.stream))
 
 
 _RESPONSE_FRAMES = """event: response.created
@@ -118,6 +110,4 @@ async def create_response(body: OpenAIResponsesRequest, answering: PerRequest) -
         body.repeated(),
         logprobs=body.logprobs,
     )
-    if body.stream:
-        return answering.stream(body.to_rpc(), dialect, status_first=True)
-    return answering.whole(body.to_rpc(), dialect)
+    return answering.answer(body.to_rpc(), dialect, stream=bool(body.stream))

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 
 from bridge.dialects.ui_message import HEADERS, UIMessageDialect
 from bridge.dialects.ui_message_request import UIMessageRequest
-from bridge.routes.answering import PerRequest
+from bridge.routes.answering import PerRequest, event_stream
 
 router = APIRouter(prefix="/ui-message/api/chat", tags=["ui-message"])
 
@@ -43,13 +43,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "The parts of a message; on a failure after the first, one `error`; always, "
         "last, `[DONE]`.",
         "content": {
-            "text/event-stream": {
-                "schema": {"type": "string"},
-                "examples": {
-                    "finished": {"summary": "A whole answer", "value": _FRAMES},
-                    "failed": {"summary": "An answer that failed", "value": _FAILED_FRAMES},
-                },
-            },
+            "text/event-stream": event_stream(_FRAMES, _FAILED_FRAMES),
         },
     },
     "default": {

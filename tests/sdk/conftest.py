@@ -21,9 +21,6 @@ _SETTINGS = [
     *("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL"),
 ]
 
-# What a user says to make the script engine fail, or cut the connection, in mid-stream.
-TOO_MUCH = {"code": "RESOURCE_EXHAUSTED", "message": "no more today"}
-
 
 @pytest.fixture(autouse=True)
 def _no_error_is_logged(no_error_is_logged: None) -> None:

@@ -64,7 +64,6 @@ class Client(Protocol):
 
     Attributes:
         name: What people call it.
-        wire: The path of the bridge that is its base URL.
     """
 
     name: str

@@ -391,13 +391,3 @@ class HttpxSse:
         seen.finish = found.get("finish_reason", seen.finish)
         if usage := found.get("usage"):
             seen.usage = usage["prompt_tokens"], usage["completion_tokens"]
-
-
-__all__ = [
-    "Anthropic",
-    "HttpxSse",
-    "LangChain",
-    "LiteLLM",
-    "OpenAIAsync",
-    "OpenAISync",
-]
