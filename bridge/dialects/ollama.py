@@ -12,6 +12,8 @@ from bridge.telemetry.record import StreamAccount
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 
 _MEDIA_TYPE = "application/x-ndjson"
+# The API has no name for the second, but clients take any.
+_CUT_SHORT = {"length", "content_filter"}
 
 
 class OllamaErrors(JsonErrorForm):
@@ -93,9 +95,8 @@ def _line(value: dict[str, Any]) -> bytes:
 
 
 def _ending(account: StreamAccount) -> dict[str, Any]:
-    ending: dict[str, Any] = {
-        "done_reason": "length" if account.finish_reason == "length" else "stop"
-    }
+    cut_short = account.finish_reason if account.finish_reason in _CUT_SHORT else None
+    ending: dict[str, Any] = {"done_reason": cut_short or "stop"}
     if account.usage is not None:
         ending["prompt_eval_count"] = account.usage.prompt_tokens
         ending["eval_count"] = account.usage.completion_tokens

@@ -22,6 +22,7 @@ from bridge.upstream import RpcError
 from bridge.upstream.transport import Transport
 from bridge.verdict import Outcome
 from protos.completion.v1.completion_pb2 import (
+    FinishReason,
     Message,
     Role,
     StreamCompletionRequest,
@@ -70,6 +71,24 @@ def test_tool_calls_come_whole_before_the_end() -> None:
     ]
     assert (calls["done"], last["done"], last["done_reason"]) == (False, True, "stop")
     assert last["model"] == "given"
+
+
+@pytest.mark.parametrize(
+    ("finish_reason", "told"),
+    [
+        (FinishReason.FINISH_REASON_STOP, "stop"),
+        (FinishReason.FINISH_REASON_TOOL_CALLS, "stop"),
+        (FinishReason.FINISH_REASON_LENGTH, "length"),
+        (FinishReason.FINISH_REASON_CONTENT_FILTER, "content_filter"),
+    ],
+)
+def test_an_answer_that_was_cut_short_says_so(
+    finish_reason: FinishReason.ValueType, told: str
+) -> None:
+    account = StreamAccount("r", "", keep_answer=False)
+    account.add([StreamCompletionResponse(finish_reason=finish_reason)], 0)
+    (last,) = lines(OllamaDialect("now", "", chat=True).closing(account))
+    assert (last["done"], last["done_reason"]) == (True, told)
 
 
 @pytest.mark.parametrize("arguments", ["{", "[]"])
