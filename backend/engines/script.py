@@ -21,7 +21,7 @@ MODEL = "script"
 
 
 class ScriptEngine:
-    """Follows the directives in the last user message; see `backend.engines.directives`.
+    """Follows the directives in the last message; see `backend.engines.directives`.
 
     Args:
         allow_crash: Whether ``crash_after`` may end this process.
@@ -45,7 +45,7 @@ class ScriptEngine:
         Raises:
             RpcError: INVALID_ARGUMENT for a wrong script, or what ``fail`` says.
         """
-        script = parse(_last_user_message(call.request))
+        script = parse(_last_said(call.request))
         if script.ending is Abrupt.CRASH and not self._allow_crash:
             raise bad_request([("crash_after", "needs BACKEND_ALLOW_CRASH=1 at the backend")])
         call.trailing_metadata.update(script.metadata)
@@ -109,8 +109,8 @@ async def _end(ending: RpcError | Abrupt) -> None:
             os._exit(1)
 
 
-def _last_user_message(request: StreamCompletionRequest) -> str:
+def _last_said(request: StreamCompletionRequest) -> str:
     for message in reversed(request.messages):
-        if message.role == Role.ROLE_USER:
+        if message.role in (Role.ROLE_USER, Role.ROLE_TOOL):
             return message.content
     raise bad_request([("messages", "the script model needs a user message")])

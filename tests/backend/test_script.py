@@ -106,6 +106,15 @@ async def test_the_last_user_message_is_the_script(script: Client) -> None:
     assert answer.text == "yes"
 
 
+async def test_what_a_tool_has_told_is_the_script(script: Client) -> None:
+    messages = [
+        Message(role=Role.ROLE_USER, content="no"),
+        Message(role=Role.ROLE_TOOL, tool_call_id="one", content="yes"),
+    ]
+    answer = await script.ask(StreamCompletionRequest(model="script", messages=messages))
+    assert answer.text == "yes"
+
+
 async def test_a_conversation_without_a_user_is_refused(script: Client) -> None:
     messages = [Message(role=Role.ROLE_SYSTEM, content="hello")]
     answer = await script.ask(StreamCompletionRequest(model="script", messages=messages))
