@@ -124,9 +124,10 @@ async def serving_bridge(
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what has a bridge on each transport, and what Chromium sees on the default one."""
+    """Run what has a bridge on each transport, and what people's clients see on the default one."""
     if "transport" in metafunc.fixturenames:
-        chosen = TRANSPORTS[:1] if "browser" in metafunc.fixturenames else TRANSPORTS
+        of_people = {"browser", "sdk"} & {*metafunc.fixturenames}
+        chosen = TRANSPORTS[:1] if of_people else TRANSPORTS
         metafunc.parametrize("transport", chosen, indirect=True, scope="session")
 
 

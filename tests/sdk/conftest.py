@@ -12,6 +12,7 @@ import backend.server
 from bridge.settings import Settings
 from bridge.upstream.transport import Transport
 from tests.conftest import RunningBridge, serving_bridge
+from tests.sdk.clients.client import Client
 
 # Otherwise LiteLLM asks the network for prices, as soon as it is imported.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
@@ -34,6 +35,13 @@ def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
+async def sdk(request: pytest.FixtureRequest) -> AsyncIterator[Client]:
+    """Keep what an SDK runs in for all tests with it."""
+    async with request.param as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
 async def patient_bridge(
     backend_server: backend.server.Server, transport: Transport
 ) -> AsyncIterator[RunningBridge]:
@@ -43,6 +51,11 @@ async def patient_bridge(
     )
     async with serving_bridge(settings) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def patient_url(patient_bridge: RunningBridge) -> str:
+    return patient_bridge.url
 
 
 def unknown_fields(value: object, path: str = "") -> list[str]:

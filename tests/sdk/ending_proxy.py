@@ -19,13 +19,15 @@ async def ending_proxy(target: str, last: bytes) -> AsyncIterator[str]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream_reader, upstream = await asyncio.open_connection(url.hostname, url.port)
         passing = asyncio.create_task(_pass_on(reader, upstream))
+        passed = b""
         try:
-            writer.write(await upstream_reader.readuntil(last))
-            writer.write(await upstream_reader.readuntil(b"\r\n"))
-            writer.write(_LAST_CHUNK)
+            while data := await upstream_reader.read(1 << 16):
+                passed += data
+                writer.write(data)
+                if last in passed and passed.endswith(b"\r\n"):
+                    writer.write(_LAST_CHUNK)
+                    break
             await writer.drain()
-        except asyncio.IncompleteReadError as ended:
-            writer.write(ended.partial)
         finally:
             passing.cancel()
             with suppress(asyncio.CancelledError):
@@ -39,7 +41,7 @@ async def ending_proxy(target: str, last: bytes) -> AsyncIterator[str]:
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         serving.add(asyncio.create_task(serve(reader, writer)))
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=1 << 20)
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
     async with server:
         host, port = server.sockets[0].getsockname()
         yield f"http://{host}:{port}"

@@ -27,6 +27,7 @@ FEATURES: Mapping[str, str] = {
     "test_an_error_in_mid_stream_is_raised_after_the_partial_text": "error in mid-stream",
     "test_a_connection_that_breaks_is_raised_after_the_partial_text": "connection that breaks",
     "test_a_cut_that_a_proxy_made_an_end_has_no_reason_why_it_stopped": "cut that a proxy ends",
+    "test_an_answer_that_broke_is_not_paid_for_again": "resumes",
     "test_a_client_that_leaves_cancels_the_rpc": "leaving cancels the RPC",
     "test_a_request_is_sent_again_only_when_nothing_was_generated_for_it": (
         "heeds `x-should-retry`"
@@ -70,7 +71,7 @@ class Collector:
         """Note which client each test has, and what they can't do."""
         for item in items:
             assert isinstance(item, pytest.Function)
-            client = cast("Client", item.callspec.params["client"])
+            client = cast("Client", item.callspec.params["sdk"])
             self._asking[item.nodeid] = client.name, item.originalname
             without: Mapping[str, Mapping[str, str]] = item.module.WITHOUT
         self.clients = list(dict.fromkeys(client for client, _ in self._asking.values()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.sdk.clients.browser import EventSource, UseChat
 from tests.sdk.clients.client import Client
+from tests.sdk.clients.command_line import Llm
 from tests.sdk.clients.javascript import JavaScript
 from tests.sdk.clients.python import (
     Anthropic,
@@ -24,6 +25,7 @@ CLIENTS: list[Client] = [
     JavaScript("openai (JavaScript), Responses", "responses"),
     LangChain(),
     LiteLLM(),
+    Llm(),
     JavaScript("ai, @ai-sdk/openai-compatible", "vercel"),
     Anthropic(),
     JavaScript("@anthropic-ai/sdk", "anthropic"),

@@ -1,15 +1,20 @@
-// Asks the bridge with one of the SDKs, and prints what its user sees; see client.py.
+// Asks the bridge with one of the SDKs, a question a line of the standard input, and prints what its
+// user sees; see client.py.
 
-const [, , name, bridge, json] = process.argv;
-const question = JSON.parse(json);
-const messages = [{ role: "user", content: question.content }];
+import { createInterface } from "node:readline";
+
 const model = "script";
 const parameters = {
   type: "object",
   properties: { city: { type: "string" } },
   required: ["city"],
 };
-const seen = { text: "", finish: null, usage: null, tool_calls: [], error: null, message: "" };
+
+// Of the question that is being asked.
+let bridge;
+let question;
+let messages;
+let seen;
 
 function hadEnough() {
   if (seen.text !== "") console.log("text");
@@ -74,7 +79,7 @@ async function responses() {
   };
   const whole = (response) => {
     seen.text = response.output_text;
-    seen.finish = response.status;
+    seen.finish = response.incomplete_details?.reason ?? response.status;
     if (response.usage) seen.usage = [response.usage.input_tokens, response.usage.output_tokens];
     seen.tool_calls = response.output
       .filter(({ type }) => type === "function_call")
@@ -206,9 +211,17 @@ async function eventsourceParser() {
   throw new Error("the stream has no [DONE]");
 }
 
-try {
-  await { openai, responses, anthropic, vercel, eventsourceParser }[name]();
-} catch (error) {
-  failed(error);
+const ask = { openai, responses, anthropic, vercel, eventsourceParser }[process.argv[2]];
+for await (const line of createInterface({ input: process.stdin })) {
+  ({ bridge, question } = JSON.parse(line));
+  messages = [{ role: "user", content: question.content }];
+  seen = { text: "", finish: null, usage: null, tool_calls: [], error: null, message: "" };
+  try {
+    await ask();
+  } catch (error) {
+    failed(error);
+  }
+  console.log(JSON.stringify(seen));
 }
-console.log(JSON.stringify(seen));
+// What an SDK has left open, too.
+process.exit();

@@ -4,77 +4,80 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from functools import cache
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Self
 
-from playwright.async_api import Page
+from playwright.async_api import Browser, Page
 
 from tests.browser.chromium import chromium
-from tests.sdk.clients.client import Question, Seen
+from tests.sdk.clients.client import Client, Question, Seen
 
 _HERE = Path(__file__).parent
-_ESBUILD = _HERE.parent / "node_modules" / ".bin" / "esbuild"
+_SDK = _HERE.parent
+_ESBUILD = _SDK / "node_modules" / ".bin" / "esbuild"
 
 
-def _seen(found: dict[str, Any]) -> Seen:
-    seen = Seen(**found)
-    seen.usage = seen.usage and (seen.usage[0], seen.usage[1])
-    seen.tool_calls = [(name, arguments) for name, arguments in seen.tool_calls]
-    return seen
+class _InChromium(Client):
+    _browser: Browser
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            self._browser = await stack.enter_async_context(chromium())
+            self._end = stack.pop_all().aclose
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._end()
+
+    @asynccontextmanager
+    async def _page(self, bridge: str, question: Question) -> AsyncIterator[Page]:
+        page = await self._browser.new_page()
+        await page.expose_function("hasText", lambda: question.has_text())
+        await page.goto(f"{bridge}/healthz")
+        await page.evaluate("document.body.replaceChildren()")
+        yield page
+        await page.close()
 
 
-class EventSource:
+class EventSource(_InChromium):
     """``EventSource``, which can only GET, and only stream."""
 
     name = "EventSource (Chromium)"
 
     async def ask(self, bridge: str, question: Question) -> Seen:
         """See ``Client``."""
-        async with _page(bridge, question) as page:
+        async with self._page(bridge, question) as page:
             ask = (_HERE / "event_source.js").read_text()
-            return _seen(await page.evaluate(ask, question.as_json()))
+            return Seen.from_json(await page.evaluate(ask, question.as_json()))
 
 
-class UseChat:
+class UseChat(_InChromium):
     """``useChat`` of ``@ai-sdk/react``, rendered by React."""
 
     name = "useChat (Chromium)"
 
+    async def __aenter__(self) -> Self:
+        self._script = await bundle((_HERE / "use_chat.jsx").read_text())
+        return await super().__aenter__()
+
     async def ask(self, bridge: str, question: Question) -> Seen:
         """See ``Client``."""
-        script = await _bundle()
-        async with _page(bridge, question) as page:
-            await page.evaluate(script)
-            return _seen(await page.evaluate("(question) => ask(question)", question.as_json()))
+        async with self._page(bridge, question) as page:
+            await page.evaluate(self._script)
+            found = await page.evaluate("(question) => ask(question)", question.as_json())
+            return Seen.from_json(found)
 
 
-@asynccontextmanager
-async def _page(bridge: str, question: Question) -> AsyncIterator[Page]:
-    async with chromium() as browser:
-        page = await browser.new_page()
-        await page.expose_function("hasText", lambda: question.has_text())
-        await page.goto(f"{bridge}/healthz")
-        await page.evaluate("document.body.replaceChildren()")
-        yield page
-
-
-@cache
-def _bundling() -> asyncio.Future[str]:
-    return asyncio.ensure_future(_run_esbuild())
-
-
-async def _bundle() -> str:
-    return await _bundling()
-
-
-async def _run_esbuild() -> str:
+async def bundle(source: str) -> str:
+    """Return a script for a browser that has in it what ``source``, in JSX, imports."""
     process = await asyncio.create_subprocess_exec(
-        *(str(_ESBUILD), str(_HERE / "use_chat.jsx"), "--bundle", "--format=iife"),
-        *("--log-level=error", '--define:process.env.NODE_ENV="production"'),
+        *(str(_ESBUILD), "--bundle", "--format=iife", "--loader=jsx", "--log-level=error"),
+        *("--jsx=automatic", '--define:process.env.NODE_ENV="production"'),
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        cwd=_SDK,
     )
-    output, _ = await process.communicate()
+    output, _ = await process.communicate(source.encode())
     assert process.returncode == 0
     return output.decode()

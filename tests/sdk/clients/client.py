@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +59,17 @@ class Seen:
     error: str | None = None
     message: str = ""
 
+    @classmethod
+    def from_json(cls, found: dict[str, Any]) -> Self:
+        """Return what a client has seen that runs elsewhere."""
+        seen = cls(**found)
+        seen.usage = seen.usage and (seen.usage[0], seen.usage[1])
+        seen.tool_calls = [(name, arguments) for name, arguments in seen.tool_calls]
+        return seen
 
-class Client(Protocol):
-    """An SDK, as it is installed.
+
+class Client(ABC):
+    """An SDK, as it is installed. What it runs in, if not in Python, lives while it is entered.
 
     Attributes:
         name: What people call it.
@@ -68,6 +77,12 @@ class Client(Protocol):
 
     name: str
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return
+
+    @abstractmethod
     async def ask(self, bridge: str, question: Question) -> Seen:
         """Ask the bridge at the URL ``bridge``, and tell what was seen."""
-        ...

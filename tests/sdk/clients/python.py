@@ -17,7 +17,7 @@ from langchain_openai import ChatOpenAI
 from openai import AsyncOpenAI, OpenAI
 from pydantic import SecretStr
 
-from tests.sdk.clients.client import Question, Seen
+from tests.sdk.clients.client import Client, Question, Seen
 
 MODEL = "script"
 PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -43,7 +43,7 @@ def _failed(seen: Seen, error: Exception) -> None:
     seen.message = str(error)
 
 
-class OpenAIAsync:
+class OpenAIAsync(Client):
     """``openai.AsyncOpenAI``, with the helper ``.stream()``."""
 
     name = "openai (Python, async)"
@@ -80,7 +80,8 @@ class OpenAIAsync:
                     seen.text += event.delta
                     if _had_enough(seen, question):
                         return
-            _completion(seen, await stream.get_final_completion())
+            # get_final_completion() raises an error when an answer ends at the limit of tokens.
+            _completion(seen, stream.current_completion_snapshot)
 
 
 def _completion(seen: Seen, completion: Any) -> None:
@@ -94,7 +95,7 @@ def _completion(seen: Seen, completion: Any) -> None:
     ]
 
 
-class OpenAIResponses:
+class OpenAIResponses(Client):
     """``openai.AsyncOpenAI``, with its Responses."""
 
     name = "openai (Python), Responses"
@@ -125,10 +126,15 @@ class OpenAIResponses:
                     seen.text += event.delta
                     if _had_enough(seen, question):
                         return
+                elif event.type == "response.incomplete":
+                    self._response(seen, event.response)
+                    return
             self._response(seen, await stream.get_final_response())
 
     def _response(self, seen: Seen, response: Any) -> None:
         seen.text, seen.finish = response.output_text, response.status
+        if response.incomplete_details:
+            seen.finish = response.incomplete_details.reason
         if response.usage:
             seen.usage = response.usage.input_tokens, response.usage.output_tokens
         seen.tool_calls = [
@@ -138,7 +144,7 @@ class OpenAIResponses:
         ]
 
 
-class OpenAISync:
+class OpenAISync(Client):
     """``openai.OpenAI``, with its chunks."""
 
     name = "openai (Python)"
@@ -187,7 +193,7 @@ class OpenAISync:
         seen.tool_calls = [(name, json.loads(arguments)) for name, arguments in calls.values()]
 
 
-class Anthropic:
+class Anthropic(Client):
     """``anthropic.AsyncAnthropic``, with the helper ``.stream()``."""
 
     name = "anthropic (Python)"
@@ -228,7 +234,7 @@ class Anthropic:
         ]
 
 
-class LangChain:
+class LangChain(Client):
     """``langchain_openai.ChatOpenAI``."""
 
     name = "LangChain"
@@ -275,7 +281,7 @@ class LangChain:
         seen.tool_calls = [(call["name"], call["args"]) for call in message.tool_calls]
 
 
-class LiteLLM:
+class LiteLLM(Client):
     """``litellm.acompletion``."""
 
     name = "LiteLLM"
@@ -312,7 +318,7 @@ class LiteLLM:
         return seen
 
 
-class Ollama:
+class Ollama(Client):
     """``ollama.AsyncClient``."""
 
     name = "ollama (Python)"
@@ -348,7 +354,7 @@ class Ollama:
         ]
 
 
-class HttpxSse:
+class HttpxSse(Client):
     """``httpx-sse``, which reads the plain wire as any client does that knows SSE."""
 
     name = "httpx-sse"

@@ -1,6 +1,6 @@
 // A page with useChat that asks the bridge, and tells what its user sees; see client.py.
 import { useChat } from "@ai-sdk/react";
-import { createElement, useEffect, useRef } from "react";
+import { useEffect, useRef } from "react";
 import { createRoot } from "react-dom/client";
 
 const textOf = (message) =>
@@ -46,11 +46,11 @@ function Chat({ question, resolve }) {
     });
   }, [status]);
 
-  return createElement("p", null, text);
+  return <p>{text}</p>;
 }
 
 window.ask = (question) =>
   new Promise((resolve) => {
     const root = document.body.appendChild(document.createElement("main"));
-    createRoot(root).render(createElement(Chat, { question, resolve }));
+    createRoot(root).render(<Chat question={question} resolve={resolve} />);
   });
