@@ -126,8 +126,8 @@ async def serving_bridge(
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what has a bridge on each transport, and what people's clients see on the default one."""
     if "transport" in metafunc.fixturenames:
-        of_people = {"browser", "sdk"} & {*metafunc.fixturenames}
-        chosen = TRANSPORTS[:1] if of_people else TRANSPORTS
+        by_a_person = metafunc.definition.get_closest_marker("on_default_transport")
+        chosen = TRANSPORTS[:1] if by_a_person or "browser" in metafunc.fixturenames else TRANSPORTS
         metafunc.parametrize("transport", chosen, indirect=True, scope="session")
 
 

@@ -14,6 +14,8 @@ from tests.sdk.clients.all import CLIENTS
 from tests.sdk.clients.client import Client, Question
 from tests.sdk.test_clients import OWN_WARNINGS
 
+pytestmark = pytest.mark.on_default_transport
+
 # What the clients call each reason why a model stopped.
 FINISHES = {
     "stop": {"stop", "completed", "end_turn"},

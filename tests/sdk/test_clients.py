@@ -19,6 +19,8 @@ from tests.sdk.clients.all import CLIENTS
 from tests.sdk.clients.client import Client, Question, Seen
 from tests.sdk.ending_proxy import ending_proxy
 
+pytestmark = pytest.mark.on_default_transport
+
 CHUNKS = ["Hel", "lo, ", "w\u00f6rld \U0001f600"]
 TEXT = "".join(CHUNKS)
 LONG = "x" * 4096
