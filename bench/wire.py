@@ -119,8 +119,7 @@ ENVOY = Wire(
 
 _CHUNK = (
     rb'data: \{"id":"chatcmpl-[0-9a-f]{32}","created":\d+,"model":"%b",'
-    rb'"object":"chat\.completion\.chunk","system_fingerprint":null,'
-    rb'"choices":\[\{"index":0,"delta":\{' % MODEL.encode()
+    rb'"object":"chat\.completion\.chunk","choices":\[\{"index":0,"delta":\{' % MODEL.encode()
 )
 _NO_REASON = rb'\},"logprobs":null,"finish_reason":null\}\]\}\n\n'
 OPENAI = Wire(

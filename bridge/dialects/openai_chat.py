@@ -152,7 +152,7 @@ class OpenAIChatDialect:
             **self._head,
             "object": "chat.completion",
             "model": account.model,
-            "system_fingerprint": answer.system_fingerprint or None,
+            **_fingerprint(answer.system_fingerprint),
             "choices": [
                 {
                     "index": index,
@@ -170,7 +170,7 @@ class OpenAIChatDialect:
             **self._head,
             "object": "chat.completion.chunk",
             "model": message.model or self._head["model"],
-            "system_fingerprint": message.system_fingerprint or None,
+            **_fingerprint(message.system_fingerprint),
         }
         # What is the same around each text is written once; the text itself can't have this mark.
         mark = b'"\\u0000"'
@@ -243,6 +243,10 @@ def _message(choice: Choice) -> dict[str, Any]:
             for call in choice.tool_calls
         ]
     return message
+
+
+def _fingerprint(told: str) -> dict[str, str]:
+    return {"system_fingerprint": told} if told else {}
 
 
 def _usage(account: StreamAccount) -> dict[str, int]:
