@@ -216,6 +216,7 @@ class OpenAIResponsesRequest(Model):
             "tools": [tool.model_dump(exclude_unset=True) for tool in tools],
             "tool_choice": "auto" if choice is None else choice.as_json(),
             "parallel_tool_calls": self.parallel_tool_calls is not False,
+            "access_programs": None,
             "error": None,
             "incomplete_details": None,
             "previous_response_id": None,
