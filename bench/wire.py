@@ -163,8 +163,8 @@ ANTHROPIC = Wire(
     ending=_DELTA_END
     + rb'event: content_block_stop\ndata: \{"type":"content_block_stop","index":0\}\n\n'
     + rb'event: message_delta\ndata: \{"type":"message_delta",'
-    + rb'"delta":\{"stop_reason":"end_turn","stop_sequence":null\},'
-    + rb'"usage":\{"input_tokens":%b,"output_tokens":%b\}\}\n\n' % _COUNTS[:2]
+    + rb'"delta":\{"stop_reason":"end_turn","stop_sequence":null,[^{}\n]*\},'
+    + rb'"usage":\{"input_tokens":%b,"output_tokens":%b,[^{}\n]*\}\}\n\n' % _COUNTS[:2]
     + rb'event: message_stop\ndata: \{"type":"message_stop"\}\n\n',
     heartbeat=_EVENT % rb"(?:message_start|content_block_start|ping)",
     path="/anthropic/v1/messages",

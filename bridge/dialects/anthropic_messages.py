@@ -36,6 +36,22 @@ _STOP_REASONS = {
     "content_filter": "refusal",
 }
 
+# What Anthropic's types must have, and nobody has told the bridge.
+_UNTOLD_STOP = {"container": None, "stop_details": None}
+_UNTOLD_DELTA_USAGE = {
+    "cache_creation_input_tokens": None,
+    "cache_read_input_tokens": None,
+    "output_tokens_details": None,
+    "server_tool_use": None,
+}
+_UNTOLD_USAGE = {
+    **_UNTOLD_DELTA_USAGE,
+    "cache_creation": None,
+    "inference_geo": None,
+    "service_tier": None,
+    "speed": None,
+}
+
 _BEFORE_TEXT = (
     b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,'
     b'"delta":{"type":"text_delta","text":'
@@ -93,7 +109,9 @@ class AnthropicDialect:
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
-            "usage": {"input_tokens": 0, "output_tokens": 0},
+            **_UNTOLD_STOP,
+            "diagnostics": None,
+            "usage": {"input_tokens": 0, "output_tokens": 0, **_UNTOLD_USAGE},
         }
         self._begun = False
         self._blocks = 0
@@ -123,8 +141,9 @@ class AnthropicDialect:
     def closing(self, account: StreamAccount) -> bytes:
         """Return why the model stopped, what it used, and ``message_stop``."""
         opening = b"" if self._begun else self._begin("")
-        delta = {"stop_reason": _stop_reason(account), "stop_sequence": None}
-        ending = {"type": "message_delta", "delta": delta, "usage": _usage(account)}
+        delta = {"stop_reason": _stop_reason(account), "stop_sequence": None, **_UNTOLD_STOP}
+        usage = {**_usage(account), **_UNTOLD_DELTA_USAGE}
+        ending = {"type": "message_delta", "delta": delta, "usage": usage}
         return (
             opening
             + self._end_block()
@@ -140,7 +159,7 @@ class AnthropicDialect:
             "model": account.model,
             "content": _blocks(account.answer.choice(0)),
             "stop_reason": _stop_reason(account),
-            "usage": _usage(account),
+            "usage": {**_usage(account), **_UNTOLD_USAGE},
         }
 
     def _begin(self, model: str) -> bytes:
@@ -159,7 +178,7 @@ class AnthropicDialect:
         return ending + sse.event_frame(start)
 
     def _begin_text(self) -> bytes:
-        beginning = self._begin_block({"type": "text", "text": ""})
+        beginning = self._begin_block(_text_block(""))
         self._before_text = _BEFORE_TEXT % (self._blocks - 1)
         return beginning
 
@@ -175,8 +194,7 @@ class AnthropicDialect:
             if not call.id:
                 cause = f"the backend went on with tool call {call.index} after it began another"
                 raise RpcError(Status.INTERNAL, cause=cause)
-            block = {"type": "tool_use", "id": call.id, "name": call.name, "input": {}}
-            events += self._begin_block(block)
+            events += self._begin_block(_tool_use_block(call.id, call.name, {}))
             self._tool_call = call.index
         if call.arguments:
             delta = {"type": "input_json_delta", "partial_json": call.arguments}
@@ -201,8 +219,16 @@ def _usage(account: StreamAccount) -> dict[str, int]:
 
 
 def _blocks(choice: Choice) -> list[dict[str, Any]]:
-    text = [{"type": "text", "text": choice.text}] if choice.text else []
+    text = [_text_block(choice.text)] if choice.text else []
     return text + [
-        {"type": "tool_use", "id": call.id, "name": call.name, "input": call.arguments_object()}
-        for call in choice.tool_calls
+        _tool_use_block(call.id, call.name, call.arguments_object()) for call in choice.tool_calls
     ]
+
+
+def _text_block(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text, "citations": None}
+
+
+def _tool_use_block(call_id: str, name: str, given: dict[str, Any]) -> dict[str, Any]:
+    caller = {"type": "direct"}
+    return {"type": "tool_use", "id": call_id, "name": name, "input": given, "caller": caller}

@@ -58,6 +58,30 @@ def test_blocks_come_one_after_the_other() -> None:
     ]
 
 
+def test_what_nobody_has_told_is_null_and_not_left_out() -> None:
+    account = StreamAccount("r", "", keep_answer=True)
+    dialect = AnthropicDialect("m", "")
+    messages = [StreamCompletionResponse(text="a"), calling(0, id="x", name="f")]
+    account.add(messages, account.started)
+    frames = b"".join(map(dialect.message, messages)) + dialect.closing(account)
+    found = {event["type"]: event for event in reversed(events(frames))}
+    assert found["content_block_start"]["content_block"]["citations"] is None
+    ending, whole = found["message_delta"], AnthropicDialect("m", "").whole(account)
+    assert ending["delta"].items() <= whole.items()
+    assert ending["usage"].items() <= whole["usage"].items()
+    for message in (found["message_start"]["message"], whole):
+        untold = [name for name, value in message.items() if value is None]
+        assert {"container", "diagnostics", "stop_details"} <= set(untold)
+        assert [n for n, value in message["usage"].items() if value is not None] == [
+            "input_tokens",
+            "output_tokens",
+        ]
+    assert [block["type"] for block in whole["content"]] == ["text", "tool_use"]
+    assert whole["content"][0]["citations"] is None
+    # Only Anthropic's own tools call others.
+    assert whole["content"][1]["caller"] == {"type": "direct"}
+
+
 def test_the_message_names_the_model_that_answers() -> None:
     named = AnthropicDialect("m", "asked-for").message(StreamCompletionResponse(model="given"))
     silent = AnthropicDialect("m", "asked-for").message(StreamCompletionResponse())

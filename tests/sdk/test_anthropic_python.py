@@ -217,13 +217,14 @@ async def test_tool_calls_are_blocks_after_the_text(client: AsyncAnthropic) -> N
     async with client.messages.stream(**told, tools=[TOOL]) as stream:
         streamed = await stream.get_final_message()
     whole = await client.messages.create(**told, tools=[TOOL])
+    called = {"type": "tool_use", "name": "weather", "caller": {"type": "direct"}}
     for message in (streamed, whole):
         assert_is_of_its_type(message)
         assert message.stop_reason == "tool_use"
         assert [block.to_dict() for block in message.content] == [
-            {"type": "text", "text": "Wait."},
-            {"type": "tool_use", "id": "call_a", "name": "weather", "input": {"city": "Bern"}},
-            {"type": "tool_use", "id": "call_b", "name": "weather", "input": {}},
+            {"type": "text", "text": "Wait.", "citations": None},
+            {**called, "id": "call_a", "input": {"city": "Bern"}},
+            {**called, "id": "call_b", "input": {}},
         ]
 
 
