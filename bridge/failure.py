@@ -19,12 +19,14 @@ class Failure:
         status: The gRPC status.
         fields: Each field of the request that is wrong, by its path, and what is wrong with it.
         retry_after: Seconds after which the backend wants to be asked again, if it said so.
+        request_id: The ``x-request-id`` of the request, if it has one.
     """
 
     message: str
     status: Status
     fields: Sequence[tuple[str, str]] = ()
     retry_after: float | None = None
+    request_id: str | None = None
 
 
 def describe(error: RpcError, request_id: str, *, show_details: bool) -> Failure:
@@ -46,4 +48,4 @@ def describe(error: RpcError, request_id: str, *, show_details: bool) -> Failure
         message = f"{status.sentence} Request id: {request_id}"
     else:
         message = error.message or status.sentence
-    return Failure(message, status, field_violations(error), retry_delay(error))
+    return Failure(message, status, field_violations(error), retry_delay(error), request_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -139,7 +140,9 @@ class ErrorResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
-        form = error_form(scope.get("state", {}).get("wire", Wire.PLAIN))
-        content, http_status = form.content(self._failure), self._http_status(form)
+        state = scope.get("state", {})
+        form = error_form(state.get("wire", Wire.PLAIN))
+        failure = replace(self._failure, request_id=state.get("request_id"))
+        content, http_status = form.content(failure), self._http_status(form)
         response = Response(content, http_status, self._further_headers, form.media_type)
         await response(scope, receive, send)

@@ -71,6 +71,7 @@ class AnthropicErrorBody(BaseModel):
 
     type: Literal["error"]
     error: AnthropicError
+    request_id: str | None
 
 
 class AnthropicErrors(JsonErrorForm):
@@ -83,7 +84,8 @@ class AnthropicErrors(JsonErrorForm):
     def body(self, failure: Failure) -> dict[str, Any]:
         """Return the object."""
         kind = _ERROR_TYPES.get(failure.status, "api_error")
-        return {"type": "error", "error": {"type": kind, "message": failure.message}}
+        error = {"type": kind, "message": failure.message}
+        return {"type": "error", "error": error, "request_id": failure.request_id}
 
 
 class AnthropicDialect:

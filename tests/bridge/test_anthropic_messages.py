@@ -112,12 +112,13 @@ def test_arguments_that_are_no_object_can_t_be_told_as_a_whole(arguments: str) -
 @pytest.mark.parametrize("status", [s for s in Status if s is not Status.OK], ids=lambda s: s.name)
 def test_an_error_has_a_type_and_a_status_of_anthropic_s(status: Status) -> None:
     form = AnthropicErrors()
-    body = form.body(Failure("why", status))
-    assert body["type"] == "error"
+    failure = Failure("why", status, request_id="r")
+    body = form.body(failure)
+    assert (body["type"], body["request_id"]) == ("error", "r")
     assert body["error"]["message"] == "why"
     assert body["error"]["type"].endswith("_error")
     assert form.http(status) == (529 if status is Status.UNAVAILABLE else status.http)
-    (event,) = events(AnthropicDialect("m", "").error(Failure("why", status)))
+    (event,) = events(AnthropicDialect("m", "").error(failure))
     assert event == body
 
 

@@ -162,6 +162,23 @@ async def test_an_error_before_the_first_message_is_the_sdk_s_error(
     assert ("The request failed." if status.private else "why") in body["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"max_tokens": 0},
+        asking(fail={"code": "NOT_FOUND"}),
+        asking(text="a", fail={"code": "NOT_FOUND", "after": 1}),
+    ],
+    ids=["refused", "at first", "in mid-stream"],
+)
+async def test_an_error_has_the_request_s_id(client: AsyncAnthropic, wrong: dict[str, Any]) -> None:
+    told = {**asking("hello"), **wrong, "extra_headers": {"x-request-id": "mine"}}
+    with pytest.raises(anthropic.APIStatusError) as caught:
+        await events_of(client, **told)
+    body: Any = caught.value.body
+    assert body["request_id"] == "mine"
+
+
 @pytest.mark.parametrize("status", ERRORS, ids=lambda status: status.name)
 async def test_an_error_in_mid_stream_is_raised_after_the_partial_text(
     client: AsyncAnthropic, status: Status
