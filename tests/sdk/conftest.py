@@ -11,7 +11,8 @@ from pydantic import BaseModel
 import backend.server
 from bridge.settings import Settings
 from bridge.upstream.transport import Transport
-from tests.conftest import RunningBridge, serving_bridge
+from tests.conftest import RunningBridge, http_client, serving_bridge
+from tests.sdk.answers import WIRES, Answered, answers
 from tests.sdk.clients.client import Client
 
 # Otherwise LiteLLM asks the network for prices, as soon as it is imported.
@@ -56,6 +57,13 @@ async def patient_bridge(
 @pytest.fixture(scope="session")
 def patient_url(patient_bridge: RunningBridge) -> str:
     return patient_bridge.url
+
+
+@pytest.fixture(scope="session")
+async def answered(patient_bridge: RunningBridge) -> list[Answered]:
+    """Return all that the bridge can send, on all wires."""
+    async with http_client(patient_bridge.url) as http:
+        return [one for wire in WIRES for one in await answers(http, wire)]
 
 
 def unknown_fields(value: object, path: str = "") -> list[str]:
