@@ -54,7 +54,9 @@ class ToolUseBlock(Model):
     input: JsonObject
 
 
-Texts = Annotated[list[TextBlock], BeforeValidator(_as_blocks)]
+Texts = Annotated[
+    list[TextBlock], BeforeValidator(_as_blocks, json_schema_input_type=str | list[TextBlock])
+]
 
 
 class ToolResultBlock(Model):
@@ -87,7 +89,9 @@ class AnthropicMessage(Model):
     """One message of the conversation."""
 
     role: Literal["user", "assistant"]
-    content: Annotated[list[Block], BeforeValidator(_as_blocks)]
+    content: Annotated[
+        list[Block], BeforeValidator(_as_blocks, json_schema_input_type=str | list[Block])
+    ]
 
     def to_rpc(self) -> Iterator[completion_pb2.Message]:
         """Return the messages of the RPC: each result of a tool is one of its own."""

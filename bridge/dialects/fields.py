@@ -63,4 +63,8 @@ JsonValue = Annotated[Any, AfterValidator(_writable)]
 JsonObject = Annotated[dict[str, Any], AfterValidator(_writable)]
 
 # What would change the answer, and can't be carried.
-Unsupported = Annotated[None, BeforeValidator(_refused), WithJsonSchema({"not": {}})]
+Unsupported = Annotated[
+    None,
+    BeforeValidator(_refused),
+    WithJsonSchema({"enum": [None, False, 0, "", [], {}], "description": "Is not supported."}),
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from bridge.dialects.fields import JsonObject, Model, Text, Unsupported, written
 from protos.completion.v1 import completion_pb2
@@ -118,6 +118,12 @@ class _OllamaRequest(Model):
 class OllamaChatRequest(_OllamaRequest):
     """A chat to go on with."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"model": "", "messages": [{"role": "user", "content": "Hello!"}]}]
+        },
+    )
+
     messages: Annotated[list[OllamaMessage], Field(min_length=1)]
     tools: list[Tool] | None = None
 
@@ -152,6 +158,8 @@ class OllamaChatRequest(_OllamaRequest):
 
 class OllamaGenerateRequest(_OllamaRequest):
     """A prompt to answer."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"model": "", "prompt": "Hello!"}]})
 
     prompt: Text
     system: Text | None = None

@@ -10,7 +10,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -32,19 +31,25 @@ MODES = {
     "required": completion_pb2.ToolChoice.MODE_REQUIRED,
     "function": completion_pb2.ToolChoice.MODE_REQUIRED,
 }
+Mode = Literal["none", "auto", "required"]
 _MOST_CHOICES = 128
 MOST_TOP_LOGPROBS = 20
 
 
-def joined(text_of_part: Callable[[int, Any], str]) -> BeforeValidator:
-    """Return what joins the texts of parts, each by ``text_of_part`` with its number."""
+def joined(text_of_part: Callable[[int, Any], str], content: Any) -> BeforeValidator:
+    """Return what joins the texts of parts, each by ``text_of_part`` with its number.
 
-    def join(content: Any) -> Any:
-        if not isinstance(content, list):
-            return content
-        return "".join(text_of_part(number, part) for number, part in enumerate(content))
+    Args:
+        text_of_part: Returns the text of a part.
+        content: The type of what has no parts.
+    """
 
-    return BeforeValidator(join)
+    def join(given: Any) -> Any:
+        if not isinstance(given, list):
+            return given
+        return "".join(text_of_part(number, part) for number, part in enumerate(given))
+
+    return BeforeValidator(join, json_schema_input_type=content | list[dict[str, Any]])
 
 
 def _text_of_part(number: int, part: Any) -> str:
@@ -78,9 +83,7 @@ def _only_text(modalities: list[str] | None) -> list[str] | None:
     return modalities
 
 
-_Strings = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {}}]})
-
-Content = Annotated[Text | None, joined(_text_of_part), _Strings]
+Content = Annotated[Text | None, joined(_text_of_part, str | None)]
 
 
 class DescribedFunction(Protocol):
@@ -270,13 +273,19 @@ class OpenAIChatRequest(Model):
         int | None, Field(ge=1, le=MOST_TOKENS, description="The older name of the one before.")
     ] = None
     n: Annotated[int | None, Field(ge=1, le=_MOST_CHOICES)] = None
-    stop: Annotated[list[Text] | None, BeforeValidator(_as_list), _Strings] = None
+    stop: Annotated[
+        list[Text] | None,
+        BeforeValidator(_as_list, json_schema_input_type=str | list[str] | None),
+    ] = None
     seed: Annotated[int | None, Field(ge=0, le=2**64 - 1)] = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int | None, Field(ge=0, le=MOST_TOP_LOGPROBS)] = None
     response_format: ResponseFormat | None = None
     tools: list[Tool] | None = None
-    tool_choice: Annotated[ToolChoice | None, BeforeValidator(as_object)] = None
+    tool_choice: Annotated[
+        ToolChoice | None,
+        BeforeValidator(as_object, json_schema_input_type=Mode | ToolChoice | None),
+    ] = None
     parallel_tool_calls: bool | None = None
     modalities: Annotated[list[str] | None, AfterValidator(_only_text)] = None
     audio: Unsupported = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from bridge.dialects.fields import MOST_TOKENS, JsonObject, Model, Text, Unsupported
@@ -13,6 +13,7 @@ from bridge.dialects.openai_request import (
     MODES,
     MOST_TOP_LOGPROBS,
     ROLES,
+    Mode,
     as_object,
     function_to_rpc,
     joined,
@@ -41,7 +42,6 @@ def _as_items(given: Any) -> Any:
         return [{"type": "message", "role": "user", "content": given}]
     if not isinstance(given, list):
         return given
-    # What a model has thought, another can't read.
     return [_with_type(item) for item in given if _type(item) != "reasoning"]
 
 
@@ -67,13 +67,13 @@ def _only_logprobs(include: list[str] | None) -> list[str] | None:
     return include
 
 
-Joined = Annotated[Text, joined(_text_of_part)]
+Joined = Annotated[Text, joined(_text_of_part, str)]
 
 
 class MessageItem(Model):
     """Something that was said."""
 
-    type: Literal["message"]
+    type: Literal["message"] = "message"
     role: Literal["system", "developer", "user", "assistant"]
     content: Joined
 
@@ -93,6 +93,12 @@ class OutputItem(Model):
     type: Literal["function_call_output"]
     call_id: Text
     output: Joined
+
+
+class ReasoningItem(Model):
+    """What a model has thought, which another can't read: it is left out."""
+
+    type: Literal["reasoning"]
 
 
 Item = Annotated[MessageItem | CallItem | OutputItem, Field(discriminator="type")]
@@ -150,7 +156,13 @@ class OpenAIResponsesRequest(Model):
     (`reasoning`, `truncation`, `user`, ...) are ignored, as are those that OpenAI doesn't know.
     """
 
-    input: Annotated[list[Item], BeforeValidator(_as_items), Field(min_length=1)]
+    model_config = ConfigDict(json_schema_extra={"examples": [{"model": "", "input": "Hello!"}]})
+
+    input: Annotated[
+        list[Item],
+        BeforeValidator(_as_items, json_schema_input_type=str | list[Item | ReasoningItem]),
+        Field(min_length=1),
+    ]
     model: Annotated[
         Text | None, Field(description="A model of `/v1/models`; the backend's default if absent.")
     ] = None
@@ -163,7 +175,10 @@ class OpenAIResponsesRequest(Model):
     include: Annotated[list[str] | None, AfterValidator(_only_logprobs)] = None
     text: TextConfig | None = None
     tools: list[ResponsesTool] | None = None
-    tool_choice: Annotated[ResponsesToolChoice | None, BeforeValidator(as_object)] = None
+    tool_choice: Annotated[
+        ResponsesToolChoice | None,
+        BeforeValidator(as_object, json_schema_input_type=Mode | ResponsesToolChoice | None),
+    ] = None
     parallel_tool_calls: bool | None = None
     metadata: dict[str, str] | None = None
     store: Annotated[bool | None, AfterValidator(_not_stored)] = None

@@ -32,9 +32,11 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _FRAMES}},
     },
     204: {"description": "The `EventSource` has had its stream, and is to stop."},
+    400: {"model": ErrorBody, "description": "A timeout can't be read."},
     403: {"model": ErrorBody, "description": "A page of another origin asks."},
     406: {"model": ErrorBody, "description": "`Accept` doesn't name `text/event-stream`."},
     422: {"model": ErrorBody, "description": "A parameter is missing or wrong."},
+    "default": {"model": ErrorBody, "description": "The bridge can't serve the request now."},
 }
 
 

@@ -26,6 +26,8 @@ _DEADLINE_SECONDS = 10.0
 # What Anthropic's documentation gives to a model of no known date.
 NO_DATE = "1970-01-01T00:00:00Z"
 
+NOT_LISTED = "The backend is not available, or can't tell."
+
 
 class Model(BaseModel):
     """A model that a request can name."""
@@ -77,7 +79,7 @@ Models = Annotated[Sequence[completion_pb2.Model], Depends(_models)]
 
 @router.get(
     "/v1/models",
-    responses={503: {"model": ErrorBody, "description": "The backend is not available."}},
+    responses={"default": {"model": ErrorBody, "description": NOT_LISTED}},
 )
 @router.get("/models", include_in_schema=False)
 @router.get("/openai/v1/models", include_in_schema=False)
@@ -100,7 +102,11 @@ async def get_model(model_id: str, models: Models) -> Model:
     raise _no_model(model_id)
 
 
-@router.get("/anthropic/v1/models", tags=["anthropic"])
+@router.get(
+    "/anthropic/v1/models",
+    tags=["anthropic"],
+    responses={"default": {"model": AnthropicErrorBody, "description": NOT_LISTED}},
+)
 async def list_anthropic_models(models: Models) -> AnthropicModelList:
     """List the backend's models as Anthropic does."""
     ids = [model.id for model in models]

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from bridge.dialects.ollama import OllamaDialect
 from bridge.dialects.ollama_request import OllamaChatRequest, OllamaGenerateRequest
 from bridge.routes.answering import Answering, PerRequest
-from bridge.routes.models import NO_DATE, Models
+from bridge.routes.models import NO_DATE, NOT_LISTED, Models
 
 router = APIRouter(prefix="/ollama/api", tags=["ollama"])
 
@@ -72,7 +72,7 @@ async def generate(body: OllamaGenerateRequest, answering: PerRequest) -> Respon
     return _answer(body, answering, chat=False)
 
 
-@router.get("/tags")
+@router.get("/tags", responses={"default": {"model": OllamaError, "description": NOT_LISTED}})
 async def list_models(models: Models) -> OllamaModels:
     """List the backend's models as Ollama does."""
     return OllamaModels(models=[OllamaModel(name=m.id, model=m.id) for m in models])

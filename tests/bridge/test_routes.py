@@ -146,6 +146,44 @@ async def test_openapi_s_example_of_a_request_is_served(http: httpx.AsyncClient)
     assert response.content.endswith(b"data: [DONE]\n\n")
 
 
+@pytest.mark.parametrize(
+    ("schema", "field"),
+    [
+        ("OpenAIChatRequest", "stop"),
+        ("OpenAIChatRequest", "tool_choice"),
+        ("OpenAIResponsesRequest", "input"),
+        ("OpenAIResponsesRequest", "tool_choice"),
+        ("AnthropicRequest", "system"),
+        ("AnthropicMessage", "content"),
+    ],
+)
+async def test_openapi_has_the_text_that_may_stand_for_more(
+    http: httpx.AsyncClient, schema: str, field: str
+) -> None:
+    schemas = (await http.get("/openapi.json")).json()["components"]["schemas"]
+    forms = schemas[schema]["properties"][field]["anyOf"]
+    assert "string" in {form.get("type") for form in forms}
+    assert {"array", None} & {form.get("type") for form in forms}
+
+
+async def test_openapi_takes_for_what_is_not_supported_what_asks_for_nothing(
+    http: httpx.AsyncClient,
+) -> None:
+    schemas = (await http.get("/openapi.json")).json()["components"]["schemas"]
+    assert schemas["OpenAIChatRequest"]["properties"]["store"]["enum"][:2] == [None, False]
+
+
+async def test_openapi_declares_that_all_but_health_may_fail(http: httpx.AsyncClient) -> None:
+    paths = (await http.get("/openapi.json")).json()["paths"]
+    silent = {
+        path
+        for path, methods in paths.items()
+        for operation in methods.values()
+        if "default" not in operation["responses"]
+    }
+    assert silent == {"/healthz", "/readyz"}
+
+
 async def test_the_docs_load_nothing_from_elsewhere(http: httpx.AsyncClient) -> None:
     page = (await http.get("/docs")).text
     assert "https://" not in page
