@@ -49,9 +49,9 @@ class Scenario:
     choices: int = 1
 
 
-def _failing(code: str, **fields: Any) -> Scenario:
-    fail = {"code": code, "message": "no more today", **fields}
-    return Scenario({"chunks": ["Hel", "lo"], "fail": fail, "usage": USAGE})
+def _failing(code: str, after: int, **directives: Any) -> Scenario:
+    fail = {"code": code, "message": "no more today", "after": after}
+    return Scenario({"chunks": ["Hel", "lo"], "fail": fail, **directives})
 
 
 SCENARIOS: Mapping[str, Scenario] = {
@@ -66,8 +66,9 @@ SCENARIOS: Mapping[str, Scenario] = {
     "text and tools": Scenario({"text": "Wait.", "tool_calls": CALLS}, tools=True),
     "probabilities": Scenario({"chunks": ["Hé", "lo"], "logprobs": [-0.5, -1]}, logprobs=True),
     "choices": Scenario({"chunks": ["Hel", "lo"], "usage": USAGE}, choices=3),
-    **{f"{code} at first": _failing(code) for code in STATUSES},
-    **{f"{code} later": _failing(code, after=1) for code in STATUSES},
+    **{f"{code} at first": _failing(code, 0) for code in STATUSES},
+    **{f"{code} later": _failing(code, 1) for code in STATUSES},
+    "failed with nothing but usage": _failing("UNAVAILABLE", 0, usage=USAGE),
     "failed in a call": Scenario(
         {"text": "a", "tool_calls": CALLS, "fail": {"code": "INTERNAL", "after": 2}}, tools=True
     ),
