@@ -16,6 +16,8 @@ from tests.sdk.answers import REFUSED, SCENARIOS, WIRES, Answered, Kind, Wire
 from tests.sdk.asked import QUESTION, Asked, ask_with_all
 from tests.sdk.openapi import Schemas, named, published
 
+pytestmark = pytest.mark.on_default_transport
+
 # By wire, who publishes it, and the names of a request and of what answers it. The AI SDK has none,
 # and Ollama's is in no package.
 PUBLISHED: Mapping[str, tuple[str, str, Mapping[Kind, str]]] = {

@@ -12,6 +12,8 @@ import pytest
 from tests.sdk.answers import WIRES, Answered, Kind
 from tests.sdk.typescript import complaints, run_node
 
+pytestmark = pytest.mark.on_default_transport
+
 # By wire and kind, the types of published.ts.
 TYPES: Mapping[tuple[str, Kind], str] = {
     ("openai chat", Kind.EVENT): "OpenAIChatEvent",
