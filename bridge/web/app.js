@@ -1,6 +1,6 @@
 import { Conversation } from "./conversation.js";
 import { describe } from "./failure.js";
-import { chosen, loadModels } from "./settings.js";
+import { chosen, chosenWire, loadModels } from "./settings.js";
 import { streamCompletion } from "./stream.js";
 import { Timing } from "./timing.js";
 import { AnswerView, announce, clear, showQuestion } from "./view.js";
@@ -32,6 +32,7 @@ function retry(turn) {
 }
 
 async function answer(turn) {
+  const wire = chosenWire();
   const settings = chosen();
   const timing = new Timing();
   let ending = {};
@@ -41,9 +42,11 @@ async function answer(turn) {
   setBusy(true);
   announce("The answer is on its way.");
   try {
-    const request = { messages: conversation.messages(), stream: true, ...settings };
-    for await (const message of streamCompletion("v1/chat/completions", request, controller.signal)) {
-      if (message.finish_reason || message.usage) ending = message;
+    const request = wire.request(conversation.messages(), settings);
+    const options = { signal: controller.signal, wire };
+    for await (const message of streamCompletion(wire.path, request, options)) {
+      ending.finish_reason = message.finish_reason ?? ending.finish_reason;
+      ending.usage = message.usage ?? ending.usage;
       if (!message.content) continue;
       timing.message();
       turn.answer += message.content;

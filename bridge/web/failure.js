@@ -23,6 +23,24 @@ const MEANINGS = {
   UNAUTHENTICATED: "The server wants to know who you are first.",
 };
 
+/** Those after which the same request may succeed a little later. */
+const TRANSIENT = ["DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED", "UNAVAILABLE"];
+
+/** What an HTTP status tells of the gRPC status, where the wire itself tells none. */
+const STATUSES = {
+  400: "INVALID_ARGUMENT",
+  401: "UNAUTHENTICATED",
+  403: "PERMISSION_DENIED",
+  404: "NOT_FOUND",
+  429: "RESOURCE_EXHAUSTED",
+  499: "CANCELLED",
+  500: "UNKNOWN",
+  501: "UNIMPLEMENTED",
+  502: "UNAVAILABLE",
+  503: "UNAVAILABLE",
+  504: "DEADLINE_EXCEEDED",
+};
+
 /**
  * Says an error in words.
  *
@@ -30,11 +48,7 @@ const MEANINGS = {
  *   what the server said of it (perhaps nothing), what to do, and whether a retry makes sense.
  */
 export function describe(error) {
-  if (error instanceof StreamError) {
-    const title = MEANINGS[error.code] ?? `The server failed with ${error.code}.`;
-    const advice = error.retryable ? AGAIN : NO_USE;
-    return { title, said: error.message, advice, retryable: error.retryable };
-  }
+  if (error instanceof StreamError) return describeStreamError(error);
   if (error instanceof CutError) {
     const title = "The answer was cut on its way here, so it isn't whole.";
     return { title, said: "", advice: AGAIN, retryable: true };
@@ -45,4 +59,17 @@ export function describe(error) {
   }
   const title = "The page can't read what the server sent.";
   return { title, said: String(error), advice: NO_USE, retryable: false };
+}
+
+function describeStreamError({ message, code, retryable, httpStatus }) {
+  const status = code ?? STATUSES[httpStatus];
+  const again = retryable ?? (!status || TRANSIENT.includes(status));
+  const title = MEANINGS[status] ?? unnamed(status, httpStatus);
+  return { title, said: message, advice: again ? AGAIN : NO_USE, retryable: again };
+}
+
+function unnamed(status, httpStatus) {
+  if (status) return `The server failed with ${status}.`;
+  if (httpStatus) return `The server refused with HTTP status ${httpStatus}.`;
+  return "The answer failed.";
 }

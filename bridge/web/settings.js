@@ -1,4 +1,5 @@
 import { refusal } from "./stream.js";
+import { wires } from "./wires.js";
 
 const form = document.querySelector("#composer");
 const panel = document.querySelector("#settings");
@@ -7,6 +8,7 @@ const model = document.querySelector("#model");
 const modelDescription = document.querySelector("#model-description");
 const temperature = document.querySelector("#temperature");
 const maxTokens = document.querySelector("#max-tokens");
+const wire = document.querySelector("#wire");
 const modelsFailure = document.querySelector("#models-failure");
 const modelsRetry = document.querySelector("#models-retry");
 
@@ -19,6 +21,11 @@ export function chosen() {
   if (temperature.value) fields.temperature = temperature.valueAsNumber;
   if (maxTokens.value) fields.max_tokens = maxTokens.valueAsNumber;
   return fields;
+}
+
+/** The wire that the next question speaks. */
+export function chosenWire() {
+  return wires[wire.selectedIndex];
 }
 
 /** Gets the list of models; says so if it can't be had, since the default model still answers. */
@@ -53,6 +60,7 @@ function show(open) {
   toggle.setAttribute("aria-expanded", open);
 }
 
+wire.replaceChildren(...wires.map(({ name }) => new Option(name)));
 model.addEventListener("change", describeModel);
 toggle.addEventListener("click", () => show(panel.hidden));
 // The browser points at a wrong value itself, but only at one that can be seen.

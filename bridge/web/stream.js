@@ -1,66 +1,66 @@
+import { dataOf, framesOf } from "./frames.js";
+import { plain } from "./wires/plain.js";
+
 /** The server said that the answer failed: in the stream, or with an HTTP status before it. */
 export class StreamError extends Error {
   name = "StreamError";
 
-  constructor({ error, code = "UNKNOWN", retryable = false }) {
-    super(error);
-    this.code = code; // the name of a gRPC status
-    this.retryable = retryable; // whether the same request may succeed a little later
+  constructor({ message, code, retryable }, httpStatus) {
+    super(message);
+    this.code = code; // the name of a gRPC status, if the wire tells it
+    this.retryable = retryable; // whether the same request may succeed a little later, if told
+    this.httpStatus = httpStatus; // of a response that isn't a stream
   }
 }
 
-/** The answer ended with no `[DONE]`: the network cut it, and what came of it isn't whole. */
+/** The answer ended without its last event: the network cut it, and what came of it isn't whole. */
 export class CutError extends Error {
   name = "CutError";
 }
 
 /**
- * Asks for a completion and yields each object of the stream as it comes: `{ content }`, and at
- * the end perhaps `{ content: "", finish_reason, usage }`. Returns only if the answer is whole;
- * otherwise throws a StreamError, a CutError, or what `fetch` throws when it can't connect.
- * To stop early, leave the loop or abort the signal: either cancels the RPC behind the bridge.
+ * Asks for a completion and yields each message of the stream as it comes: `{ content }`, and near
+ * the end perhaps `{ content: "", finish_reason, usage }`; the last has `done`. Returns only if the
+ * answer is whole; otherwise throws a StreamError, a CutError, or what `fetch` throws when it can't
+ * connect. To stop early, leave the loop or abort the signal: either cancels the RPC behind the
+ * bridge.
  */
-export async function* streamCompletion(url, body, signal) {
+export async function* streamCompletion(url, body, { signal, wire = plain } = {}) {
   const headers = { "Content-Type": "application/json" };
   const response = await fetch(url, { method: "POST", headers, body: JSON.stringify(body), signal });
-  if (!response.ok) throw await refusal(response);
-  const reader = response.body.getReader();
-  const decoder = new TextDecoder();
-  let rest = "";
-  try {
-    for (;;) {
-      const { done, value } = await read(reader, signal);
-      if (done) throw new CutError("The answer ended with no [DONE].");
-      const frames = (rest + decoder.decode(value, { stream: true })).split("\n\n");
-      rest = frames.pop();
-      for (const frame of frames) {
-        const payload = frame.replace(/^data: /, "");
-        if (payload === "[DONE]") return;
-        const message = JSON.parse(payload);
-        if (message.error) throw new StreamError(message);
-        yield message;
-      }
-    }
-  } finally {
-    reader.cancel().catch(() => {}); // it rejects when the connection is broken already
+  if (!response.ok) throw await refusal(response, wire);
+  for await (const frame of framesUntilCut(response, wire, signal)) {
+    const data = dataOf(frame, wire.framing);
+    if (!data) continue;
+    const message = wire.read(data);
+    if (message.error) throw new StreamError(message.error);
+    yield message;
+    if (message.done) return;
   }
+  throw new CutError("The answer ended without its last event.");
 }
 
-async function read(reader, signal) {
+async function* framesUntilCut(response, wire, signal) {
   try {
-    return await reader.read();
+    yield* framesOf(response.body, wire.framing);
   } catch (cause) {
     signal?.throwIfAborted();
     throw new CutError("The connection broke in the middle of the answer.", { cause });
   }
 }
 
-/** Reads `{ error, code, retryable }` from a response that isn't a stream. */
-export async function refusal(response) {
-  const failure = await response.json().catch(() => null);
-  return new StreamError({
-    error: failure?.error ?? `HTTP status ${response.status} ${response.statusText}`.trim(),
-    code: failure?.code,
-    retryable: failure?.retryable ?? [429, 502, 503, 504].includes(response.status),
-  });
+/** Reads what a response that isn't a stream says of a failure. */
+export async function refusal(response, wire = plain) {
+  const { message, ...failure } = told(response, await response.text().catch(() => ""), wire);
+  const status = `HTTP status ${response.status} ${response.statusText}`.trim();
+  return new StreamError({ message: message || status, ...failure }, response.status);
+}
+
+function told(response, text, wire) {
+  if (response.headers.get("Content-Type")?.startsWith("text/plain")) return { message: text };
+  try {
+    return wire.read(text).error ?? {};
+  } catch {
+    return {}; // it is the page of something between here and the bridge
+  }
 }

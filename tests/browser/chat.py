@@ -33,6 +33,7 @@ class Chat:
         self.model = page.get_by_role("combobox", name="Model")
         self.temperature = page.get_by_role("spinbutton", name="Temperature")
         self.max_tokens = page.get_by_role("spinbutton", name="Max tokens")
+        self.wire = page.get_by_role("combobox", name="Wire")
         self.log = page.get_by_role("log")
         self.questions = page.locator(".question .text")
         self.answers = page.locator(".answer .text")
@@ -51,6 +52,11 @@ class Chat:
         """Load the page, and wait until it has a list of models or knows that there is none."""
         await self.page.goto(url)
         await expect(self.model).not_to_have_text("Loading models …")
+
+    async def speak(self, wire: str) -> None:
+        """Choose a wire, and leave the panel of settings open."""
+        await self.settings.click()
+        await self.wire.select_option(wire)
 
     async def ask(self, question: str = "", /, **directives: Any) -> None:
         """Ask ``question``, or let the script engine follow ``directives``; don't wait."""

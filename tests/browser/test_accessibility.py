@@ -135,6 +135,7 @@ class TestScreenReader:
               - group "Settings":
                 - spinbutton "Temperature"
                 - spinbutton "Max tokens"
+                - combobox "Wire"
               - combobox "Model"
               - button "Settings" [expanded]
               - button "Send"

@@ -22,6 +22,7 @@ from tests.processes import server_process
 
 AGAIN = "Trying again may help."
 NO_USE = "The same request would fail again: change the question or the settings first."
+CUT = "The answer was cut on its way here, so it isn't whole."
 
 
 @pytest.mark.parametrize("messages", [0, 1, 5])
@@ -126,9 +127,7 @@ async def test_a_bridge_that_dies(
         await bridge.stop(signal.SIGKILL)
         await chat.ended()
         await expect(chat.answers).to_have_text("word word word")
-        await expect(chat.failure).to_contain_text(
-            "The answer was cut on its way here, so it isn't whole."
-        )
+        await expect(chat.failure).to_contain_text(CUT)
         await expect(chat.failure.locator(".said")).to_be_hidden()
         await expect(chat.failure).to_contain_text(AGAIN)
 
