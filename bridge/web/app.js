@@ -1,7 +1,8 @@
 import { Conversation } from "./conversation.js";
 import { describe } from "./failure.js";
+import { Inspector } from "./inspector.js";
 import { chosen, chosenWire, loadModels } from "./settings.js";
-import { streamCompletion } from "./stream.js";
+import { StreamError, streamCompletion } from "./stream.js";
 import { Timing } from "./timing.js";
 import { AnswerView, announce, clear, showQuestion } from "./view.js";
 
@@ -39,11 +40,13 @@ async function answer(turn) {
   let whole = false;
   controller = new AbortController();
   view = new AnswerView(settings.model ?? "Default model", () => retry(turn));
+  const inspector = new Inspector(view.frames, wire, turn.number);
   setBusy(true);
   announce("The answer is on its way.");
   try {
     const request = wire.request(conversation.messages(), settings);
-    const options = { signal: controller.signal, wire };
+    const { signal } = controller;
+    const options = { signal, wire, watch: (response) => inspector.watch(response) };
     for await (const message of streamCompletion(wire.path, request, options)) {
       ending.finish_reason = message.finish_reason ?? ending.finish_reason;
       ending.usage = message.usage ?? ending.usage;
@@ -59,6 +62,7 @@ async function answer(turn) {
       ending = { finish_reason: "stopped" };
       announce("Stopped.");
     } else {
+      if (!(error instanceof StreamError)) controller.abort(); // the stream may go on
       announce("");
       view.fail(describe(error));
     }

@@ -2,7 +2,8 @@
 export class Turn {
   answer = "";
 
-  constructor(question) {
+  constructor(number, question) {
+    this.number = number;
     this.question = question;
   }
 }
@@ -12,7 +13,7 @@ export class Conversation {
   #turns = [];
 
   ask(question) {
-    const turn = new Turn(question);
+    const turn = new Turn(this.#turns.length + 1, question);
     this.#turns.push(turn);
     return turn;
   }

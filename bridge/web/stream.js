@@ -23,11 +23,12 @@ export class CutError extends Error {
  * the end perhaps `{ content: "", finish_reason, usage }`; the last has `done`. Returns only if the
  * answer is whole; otherwise throws a StreamError, a CutError, or what `fetch` throws when it can't
  * connect. To stop early, leave the loop or abort the signal: either cancels the RPC behind the
- * bridge.
+ * bridge. With `watch`, which gets a copy of the response, only the signal does.
  */
-export async function* streamCompletion(url, body, { signal, wire = plain } = {}) {
+export async function* streamCompletion(url, body, { signal, wire = plain, watch } = {}) {
   const headers = { "Content-Type": "application/json" };
   const response = await fetch(url, { method: "POST", headers, body: JSON.stringify(body), signal });
+  watch?.(response.clone());
   if (!response.ok) throw await refusal(response, wire);
   for await (const frame of framesUntilCut(response, wire, signal)) {
     const data = dataOf(frame, wire.framing);

@@ -1,12 +1,15 @@
+import { Follower } from "./follower.js";
+
 const intro = document.querySelector("#intro");
 const log = document.querySelector("#log");
 const announcer = document.querySelector("#announcer");
 const latest = document.querySelector("#latest");
-const page = document.documentElement;
-
-const NEAR_THE_END = 48; // CSS pixels
-
-let following = true;
+// The composer covers the end of the conversation when it grows.
+const follower = new Follower(
+  document.documentElement,
+  log,
+  document.querySelector("#composer"),
+);
 
 /** Says `text` to a screen reader. */
 export function announce(text) {
@@ -18,23 +21,13 @@ export function showQuestion(text) {
   question.querySelector(".text").textContent = text;
   intro.hidden = true;
   log.append(question);
-  goToEnd();
+  follower.goToEnd();
 }
 
 export function clear() {
   log.replaceChildren();
   intro.hidden = false;
   announce("");
-}
-
-/** Scrolls along with what is appended, but only while the reader is at the end. */
-function follow() {
-  if (following) page.scrollTop = page.scrollHeight;
-}
-
-function goToEnd() {
-  following = true;
-  follow();
 }
 
 /** An answer on the page, from its first token to its last word. */
@@ -53,7 +46,12 @@ export class AnswerView {
     this.#retry.addEventListener("click", retry);
     log.append(this.#element);
     log.setAttribute("aria-busy", "true");
-    goToEnd();
+    follower.goToEnd();
+  }
+
+  /** Where the raw frames of the answer are shown. */
+  get frames() {
+    return this.#element.querySelector(".frames");
   }
 
   /** Shows `text` with the next frame that the browser paints: tokens come faster than that. */
@@ -70,7 +68,6 @@ export class AnswerView {
     this.#ending.hidden = false;
     this.#retry.hidden = whole;
     log.setAttribute("aria-busy", "false");
-    follow();
   }
 
   /** Shows what went wrong; its role makes a screen reader say it at once. */
@@ -82,7 +79,6 @@ export class AnswerView {
     failure.querySelector(".advice").textContent = advice;
     this.#retry.classList.toggle("primary", retryable);
     this.#ending.before(failure);
-    follow();
   }
 
   /** Takes Retry away, since the conversation has gone on. */
@@ -99,7 +95,6 @@ export class AnswerView {
     this.#frame = 0;
     this.#text.appendData(this.#waiting);
     this.#waiting = "";
-    follow();
   }
 }
 
@@ -108,9 +103,7 @@ function copy(template) {
 }
 
 addEventListener("scroll", () => {
-  following = page.scrollHeight - page.scrollTop - page.clientHeight < NEAR_THE_END;
-  latest.hidden = following;
+  follower.look();
+  latest.hidden = follower.following;
 });
-latest.addEventListener("click", goToEnd);
-// It covers the end of the conversation when it grows.
-new ResizeObserver(follow).observe(document.querySelector("#composer"));
+latest.addEventListener("click", () => follower.goToEnd());

@@ -34,12 +34,15 @@ class Chat:
         self.temperature = page.get_by_role("spinbutton", name="Temperature")
         self.max_tokens = page.get_by_role("spinbutton", name="Max tokens")
         self.wire = page.get_by_role("combobox", name="Wire")
+        self.show_frames = page.get_by_role("checkbox", name="Show the raw frames")
         self.log = page.get_by_role("log")
         self.questions = page.locator(".question .text")
         self.answers = page.locator(".answer .text")
         self.timing = page.locator(".timing")
         self.failure = page.locator(".failure")
         self.status = page.get_by_role("status")
+        self.inspectors = page.locator(".frames")
+        self.frames = page.locator(".frames li:not(.request, .response)")
 
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
@@ -53,10 +56,11 @@ class Chat:
         await self.page.goto(url)
         await expect(self.model).not_to_have_text("Loading models …")
 
-    async def speak(self, wire: str) -> None:
-        """Choose a wire, and leave the panel of settings open."""
+    async def speak(self, wire: str, *, show_frames: bool = False) -> None:
+        """Choose a wire and perhaps to see its frames, with the panel of settings left open."""
         await self.settings.click()
         await self.wire.select_option(wire)
+        await self.show_frames.set_checked(show_frames)
 
     async def ask(self, question: str = "", /, **directives: Any) -> None:
         """Ask ``question``, or let the script engine follow ``directives``; don't wait."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, Page, expect
 
 from tests.browser.chat import Chat
 from tests.browser.conftest import OpenChat
@@ -45,6 +45,9 @@ class TestAxe:
         await chat.answered(text="word ", count=3, fail={"code": "NOT_FOUND"})
         await chat.answered(text="word ", count=3, fail=FAIL)
         await chat.settings.click()
+        assert await violations(chat.page) == []
+        await chat.show_frames.check()
+        await expect(chat.frames.last).to_be_visible()
         assert await violations(chat.page) == []
         await chat.ask(text="word ", count=3, hang_after=2)
         await expect(chat.answers.last).to_have_text("word word")
@@ -89,6 +92,12 @@ class TestScreenReader:
         await heard.answered(text="word ", count=10, interval_ms=40)
         assert await heard.page.evaluate("heard") == ["The answer is on its way.", "word " * 10]
 
+    async def test_frames_are_not_said(self, heard: Chat) -> None:
+        await heard.speak("Plain", show_frames=True)
+        await heard.answered(text="word ", count=10, interval_ms=40)
+        await expect(heard.frames.last).to_have_text("data: [DONE]")
+        assert await heard.page.evaluate("heard") == ["The answer is on its way.", "word " * 10]
+
     async def test_an_error_is_said_at_once(self, heard: Chat) -> None:
         await heard.answered(text="word ", count=2, interval_ms=40, fail=FAIL)
         first, *rest = await heard.page.evaluate("heard")
@@ -113,8 +122,8 @@ class TestScreenReader:
         await expect(chat.log).to_have_attribute("aria-busy", "false")
 
     async def test_roles_and_names(self, chat: Chat) -> None:
+        await chat.speak("Ollama", show_frames=True)
         await chat.answered("Hello.")
-        await chat.settings.click()
         await expect(chat.page.locator("body")).to_match_aria_snapshot(
             """
             - banner:
@@ -130,12 +139,20 @@ class TestScreenReader:
                 - article:
                   - heading "script" [level=2]
                   - paragraph: Hello.
+                  - paragraph: /First message after/
+                  - region "Raw frames of answer 1":
+                    - list:
+                      - listitem: "0 ms POST /ollama/api/chat"
+                      - listitem: /200 OK/
+                      - listitem: /Hello/
+                      - listitem: /"done":true/
             - form "Question":
               - textbox "Question"
               - group "Settings":
                 - spinbutton "Temperature"
                 - spinbutton "Max tokens"
                 - combobox "Wire"
+                - checkbox "Show the raw frames" [checked]
               - combobox "Model"
               - button "Settings" [expanded]
               - button "Send"
@@ -150,7 +167,7 @@ class TestPhone:
         return await open_chat(**{**PHONE, "viewport": {"width": request.param, "height": 640}})
 
     @staticmethod
-    async def assert_fits(chat: Chat) -> None:
+    async def assert_fits(chat: Chat, *further: Locator) -> None:
         width, visible = await chat.page.evaluate(
             "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
         )
@@ -158,7 +175,8 @@ class TestPhone:
         viewport = chat.page.viewport_size
         assert viewport
         assert visible == viewport["width"]
-        for button in (chat.question, chat.send, chat.model, chat.settings, chat.new):
+        controls = (chat.question, chat.send, chat.model, chat.settings, chat.new)
+        for button in (*controls, *further):
             box = await button.bounding_box()
             assert box
             assert box["x"] >= 0
@@ -173,8 +191,11 @@ class TestPhone:
         await self.assert_fits(phone)
         await phone.answered("unbroken" * 50)
         await phone.answered(fail={"code": "UNAVAILABLE", "message": "unbroken" * 50})
-        await phone.settings.click()
-        await self.assert_fits(phone)
+        await phone.speak("OpenAI Responses", show_frames=True)
+        await phone.answered("unbroken" * 50)
+        await expect(phone.frames.last).to_contain_text("[DONE]")
+        label = phone.page.get_by_text("Show the raw frames")
+        await self.assert_fits(phone, phone.wire, label, phone.inspectors.last)
 
 
 async def test_dark_and_light_differ(chat: Chat) -> None:
@@ -204,10 +225,25 @@ async def test_less_motion(
     assert name == animation
 
 
+async def test_forced_colors_leave_the_frames_their_edge(chat: Chat) -> None:
+    await chat.page.emulate_media(forced_colors="active")
+    await chat.speak("Plain", show_frames=True)
+    await chat.answered("Hello.")
+    await expect(chat.frames.last).to_be_visible()
+    edge, text, background = await chat.inspectors.evaluate(
+        "(element) => { const style = getComputedStyle(element);"
+        " return [style.borderTopColor, style.color, style.backgroundColor]; }"
+    )
+    assert background not in {edge, text}
+    await chat.page.emulate_media(forced_colors="null")
+
+
 async def test_what_has_the_focus_is_seen(chat: Chat) -> None:
     await chat.answered(fail={"code": "UNAVAILABLE"})
     await chat.settings.click()
-    for control in (chat.new, chat.retry, chat.temperature, chat.model, chat.settings, chat.send):
+    await chat.show_frames.check()
+    beginning = (chat.new, chat.retry, chat.inspectors, chat.temperature, chat.wire)
+    for control in (*beginning, chat.show_frames, chat.model, chat.settings, chat.send):
         await control.focus()
         await chat.page.keyboard.press("Shift+Tab")
         await chat.page.keyboard.press("Tab")

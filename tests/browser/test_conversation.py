@@ -333,12 +333,12 @@ class TestKeyboard:
         await chat.settings.click()
         await chat.page.get_by_role("link", name="API").focus()
         names = []
-        for _ in range(9):
+        for _ in range(10):
             await chat.page.keyboard.press("Tab")
             names.append(
                 await chat.page.evaluate(
                     "document.activeElement.id || document.activeElement.textContent"
                 )
             )
-        order = "clear Retry question temperature max-tokens wire model"
+        order = "clear Retry question temperature max-tokens wire show-frames model"
         assert names == [*order.split(), "settings-toggle", "send"]

@@ -55,6 +55,7 @@ class Wire:
         late: What is told of one in mid-stream.
         reasons: The reasons why a model stops that are told.
         usage: Whether the usage is told.
+        end: What ends a frame.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Wire:
     late: Told
     reasons: frozenset[str] = frozenset({"length", "content_filter", "tool_calls"})
     usage: bool = True
+    end: str = "\n\n"
 
 
 WIRES = [
@@ -71,7 +73,7 @@ WIRES = [
     Wire("OpenAI Responses", "/openai/v1/responses", EXACTLY, EXACTLY),
     Wire("Anthropic Messages", "/anthropic/v1/messages", BY_HTTP, BY_TYPE),
     Wire("AI SDK UI messages", "/ui-message/api/chat", BY_HTTP, NOTHING, usage=False),
-    Wire("Ollama", "/ollama/api/chat", BY_HTTP, NOTHING, frozenset({"length"})),
+    Wire("Ollama", "/ollama/api/chat", BY_HTTP, NOTHING, frozenset({"length"}), end="\n"),
 ]
 
 
