@@ -51,7 +51,7 @@ def test_the_wheel_has_the_generated_code_the_page_and_the_types(installed: Path
         "backend/py.typed",
         "bridge/web/index.html",
         "bridge/web/stream.js",
-        "bridge/web/wires/plain.js",
+        "bridge/web/wires/ollama.js",
     ):
         assert (packages / name).is_file(), name
     assert not (packages / "xllamacpp").exists()

@@ -1,5 +1,5 @@
 import { Follower } from "./follower.js";
-import { framesOf } from "./frames.js";
+import { framesOf } from "./stream.js";
 
 const box = document.querySelector("#show-frames");
 const AT_ONCE = 100; // frames that the browser lays out, or leaves out, together

@@ -1,8 +1,8 @@
+import { plain } from "./stream.js";
 import { anthropic } from "./wires/anthropic.js";
 import { ollama } from "./wires/ollama.js";
 import { openaiChat } from "./wires/openai-chat.js";
 import { openaiResponses } from "./wires/openai-responses.js";
-import { plain } from "./wires/plain.js";
 import { uiMessage } from "./wires/ui-message.js";
 
 /**

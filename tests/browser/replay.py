@@ -15,13 +15,12 @@ import httpx
 import bridge.web
 
 HERE = Path(__file__).parent
-WEB = Path(bridge.web.__file__).parent
-MODULES = ["stream.js", "frames.js", "wires/plain.js"]
+STREAM_JS = Path(bridge.web.__file__).with_name("stream.js")
 END_OF_HEAD = b"\r\n\r\n"
 CHUNKED = re.compile(rb"\r\ntransfer-encoding: chunked", re.IGNORECASE)
 FILES = {
     "/": (b"text/html", None),
-    **{f"/{name}": (b"text/javascript", WEB / name) for name in MODULES},
+    "/stream.js": (b"text/javascript", STREAM_JS),
     "/every_offset.mjs": (b"text/javascript", HERE / "every_offset.mjs"),
     "/every_offset_page.mjs": (b"text/javascript", HERE / "every_offset_page.mjs"),
 }

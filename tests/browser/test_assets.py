@@ -25,7 +25,7 @@ FILES = [
     ("/web/style.css", "text/css"),
     ("/web/app.js", "text/javascript"),
     ("/web/stream.js", "text/javascript"),
-    ("/web/wires/plain.js", "text/javascript"),
+    ("/web/wires/ollama.js", "text/javascript"),
     ("/web/icon.svg", "image/svg+xml"),
 ]
 

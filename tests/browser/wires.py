@@ -42,6 +42,7 @@ BY_TYPE: Told = {
     Status.DATA_LOSS: None,
 }
 NOTHING: Told = dict.fromkeys(FAILURES)
+_CUT_SHORT = frozenset({"length", "content_filter"})
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Wire:
     path: str
     early: Told
     late: Told
-    reasons: frozenset[str] = frozenset({"length", "content_filter", "tool_calls"})
+    reasons: frozenset[str] = _CUT_SHORT | {"tool_calls"}
     usage: bool = True
     end: str = "\n\n"
 
@@ -73,7 +74,7 @@ WIRES = [
     Wire("OpenAI Responses", "/openai/v1/responses", EXACTLY, EXACTLY),
     Wire("Anthropic Messages", "/anthropic/v1/messages", BY_HTTP, BY_TYPE),
     Wire("AI SDK UI messages", "/ui-message/api/chat", BY_HTTP, NOTHING, usage=False),
-    Wire("Ollama", "/ollama/api/chat", BY_HTTP, NOTHING, frozenset({"length"}), end="\n"),
+    Wire("Ollama", "/ollama/api/chat", BY_HTTP, NOTHING, _CUT_SHORT, end="\n"),
 ]
 
 

@@ -1,4 +1,4 @@
-import { events } from "../frames.js";
+import { events } from "../stream.js";
 
 const REASONS = {
   end_turn: "stop",

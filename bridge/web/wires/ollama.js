@@ -1,6 +1,6 @@
-import { lines } from "../frames.js";
+import { lines } from "../stream.js";
 
-/** Tells an error as a sentence, and of the reasons why a model stops only `stop` and `length`. */
+/** Tells an error as a sentence, and a call of a tool as `stop`. */
 export const ollama = {
   name: "Ollama",
   path: "ollama/api/chat",

@@ -1,4 +1,4 @@
-import { events } from "../frames.js";
+import { events } from "../stream.js";
 import { failureOf } from "./openai-error.js";
 
 export const openaiChat = {

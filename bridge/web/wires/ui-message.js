@@ -1,4 +1,4 @@
-import { events } from "../frames.js";
+import { events } from "../stream.js";
 
 /** The stream of useChat, of Vercel's AI SDK. It has no usage, and tells an error as a sentence. */
 export const uiMessage = {
