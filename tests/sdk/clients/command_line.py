@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -51,14 +50,12 @@ class Llm(Client):
     ) -> None:
         assert process.stdout is not None
         printed = b""
-        left = False
         while more := await process.stdout.read(1 << 16):
             printed += more
             seen.text = printed.decode(errors="ignore")
             question.has_text()
-            if not left and question.leave_after and len(seen.text) >= question.leave_after:
-                left = True
-                process.send_signal(signal.SIGINT)
+            if question.leave_after and len(seen.text) >= question.leave_after:
+                process.terminate()
 
     async def _logged(self, folder: str, question: Question, seen: Seen) -> None:
         process = await _run(folder, "logs", "list", "--json", "-n", "0")
