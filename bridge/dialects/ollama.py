@@ -5,15 +5,22 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pydantic import BaseModel
+
 from bridge.answer import ToolCall
 from bridge.dialects.errors import JsonErrorForm
 from bridge.failure import Failure
 from bridge.telemetry.record import StreamAccount
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 
-_MEDIA_TYPE = "application/x-ndjson"
 # The API has no name for the second, but clients take any.
 _CUT_SHORT = {"length", "content_filter"}
+
+
+class OllamaError(BaseModel):
+    """Why a request was not served."""
+
+    error: str
 
 
 class OllamaErrors(JsonErrorForm):
@@ -33,7 +40,7 @@ class OllamaDialect:
         chat: Whether the text is a message, as of ``/api/chat``, or bare, as of ``/api/generate``.
     """
 
-    media_type = _MEDIA_TYPE
+    media_type = "application/x-ndjson"
     errors = OllamaErrors()
 
     def __init__(self, created_at: str, model: str, *, chat: bool) -> None:
@@ -95,8 +102,8 @@ def _line(value: dict[str, Any]) -> bytes:
 
 
 def _ending(account: StreamAccount) -> dict[str, Any]:
-    cut_short = account.finish_reason if account.finish_reason in _CUT_SHORT else None
-    ending: dict[str, Any] = {"done_reason": cut_short or "stop"}
+    reason = account.finish_reason
+    ending: dict[str, Any] = {"done_reason": reason if reason in _CUT_SHORT else "stop"}
     if account.usage is not None:
         ending["prompt_eval_count"] = account.usage.prompt_tokens
         ending["eval_count"] = account.usage.completion_tokens

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
-from bridge.dialects.ollama import OllamaDialect
+from bridge.dialects.ollama import OllamaDialect, OllamaError
 from bridge.dialects.ollama_request import OllamaChatRequest, OllamaGenerateRequest
 from bridge.routes.answering import Answering, PerRequest
 from bridge.routes.models import NO_DATE, NOT_LISTED, Models
@@ -20,12 +20,6 @@ _LINES = """{"model":"small","created_at":"...","message":{"role":"assistant","c
 {"model":"small","created_at":"...","message":{"role":"assistant","content":""},"done":true,\
 "done_reason":"stop"}
 """
-
-
-class OllamaError(BaseModel):
-    """Why a request was not served."""
-
-    error: str
 
 
 _RESPONSES: dict[int | str, dict[str, Any]] = {

@@ -14,6 +14,7 @@ from tests.conftest import script
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2}
 PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}}
+FUNCTION = {"name": "weather", "description": "Tells the weather.", "parameters": PARAMETERS}
 CALLS = [
     {"id": "call_a", "name": "weather", "arguments": ['{"city":', ' "Bern"}']},
     {"id": "call_b", "name": "weather", "arguments": ["{}"]},
@@ -119,16 +120,12 @@ def _messages(scenario: Scenario) -> list[dict[str, Any]]:
     return [{"role": "user", "content": script(**scenario.directives)}]
 
 
-def _function() -> dict[str, Any]:
-    return {"name": "weather", "description": "Tells the weather.", "parameters": PARAMETERS}
-
-
 def _openai_chat(scenario: Scenario, stream: bool) -> dict[str, Any]:
     body: dict[str, Any] = {"model": "script", "messages": _messages(scenario), "stream": stream}
     if stream:
         body["stream_options"] = {"include_usage": True}
     if scenario.tools:
-        body["tools"] = [{"type": "function", "function": _function()}]
+        body["tools"] = [{"type": "function", "function": FUNCTION}]
     if scenario.logprobs:
         body |= {"logprobs": True, "top_logprobs": 1}
     return body | ({"n": scenario.choices} if scenario.choices > 1 else {})
@@ -138,7 +135,7 @@ def _openai_responses(scenario: Scenario, stream: bool) -> dict[str, Any]:
     told = script(**scenario.directives)
     body: dict[str, Any] = {"model": "script", "input": told, "stream": stream}
     if scenario.tools:
-        body["tools"] = [{"type": "function", **_function(), "strict": False}]
+        body["tools"] = [{"type": "function", **FUNCTION, "strict": False}]
         body["tool_choice"] = {"type": "function", "name": "weather"}
     if scenario.logprobs:
         body |= {"include": ["message.output_text.logprobs"], "top_logprobs": 1}
@@ -161,7 +158,7 @@ def _ui_message(scenario: Scenario, stream: bool) -> dict[str, Any]:
 def _ollama_chat(scenario: Scenario, stream: bool) -> dict[str, Any]:
     body: dict[str, Any] = {"model": "script", "messages": _messages(scenario), "stream": stream}
     if scenario.tools:
-        body["tools"] = [{"type": "function", "function": _function()}]
+        body["tools"] = [{"type": "function", "function": FUNCTION}]
     return body
 
 

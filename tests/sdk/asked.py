@@ -12,12 +12,11 @@ import anthropic
 import ollama
 import openai
 
-from tests.sdk.answers import PARAMETERS
+from tests.sdk.answers import FUNCTION, PARAMETERS
 from tests.sdk.typescript import run_node
 
 QUESTION = "Name the capital of France."
 
-FUNCTION = {"name": "weather", "description": "Tells the weather.", "parameters": PARAMETERS}
 SAMPLING: dict[str, Any] = {"temperature": 0.5, "top_p": 0.9}
 
 # By event, of httpx or of what an SDK has in its place.
