@@ -22,6 +22,8 @@ from backend.log import configure_logging
 from backend.server import CannotListenError, serving
 from backend.settings import ConfigurationError, Settings, explain
 
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
 
 class Serve(Settings):
     """Serve until SIGTERM or SIGINT. Each option is also a variable: --port is BACKEND_PORT."""
@@ -78,11 +80,19 @@ async def serve(settings: Settings) -> None:
 
         _on_signals(stop_or_end_calls)
         await stop.wait()
+    _ignore_signals()
 
 
 def _on_signals(act: Callable[[], None]) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, act)
+
+
+def _ignore_signals() -> None:
+    for number in _SIGNALS:
+        # The loop's end would restore the default, and one more signal would kill the process.
+        asyncio.get_running_loop().remove_signal_handler(number)
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _refuse(message: str, status: int) -> NoReturn:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import HANDLED_SIGNALS
 
 from bridge.access.connections import ConnectionLimits, limited_protocol
 from bridge.access.counts import Counts
@@ -78,10 +81,21 @@ class Server(uvicorn.Server):
             http="h11" if issubclass(self.config.http_protocol_class, H11Protocol) else "httptools",
         )
 
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle the signals to the end of the process, which exits with 0 after them."""
+        # uvicorn's own raises them again in the end. It also gives back the handlers that it found,
+        # and Python takes a while to exit, in which one more signal would kill it.
+        for number in HANDLED_SIGNALS:
+            signal.signal(number, self.handle_exit)
+        try:
+            yield
+        finally:
+            for number in HANDLED_SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop; at the second signal, cut what is open."""
-        # uvicorn's own handler would raise the signal again after a clean end, and the process
-        # would not exit with 0.
         if self.should_exit:
             self._loop.call_soon_threadsafe(self._hurry)
         self._streams.draining = True

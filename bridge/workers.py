@@ -17,6 +17,7 @@ from multiprocessing.process import parent_process
 
 import structlog
 from fastapi import FastAPI
+from uvicorn.server import HANDLED_SIGNALS
 
 from bridge.access.counts import SharedCounts
 from bridge.app import create_app
@@ -62,8 +63,8 @@ class Workers:
     async def serve(self) -> int:
         """Serve until a signal; return the exit status: 0 after a clean end, else 1."""
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._stop)
-        loop.add_signal_handler(signal.SIGINT, self._stop)
+        for handled in HANDLED_SIGNALS:
+            loop.add_signal_handler(handled, self._stop)
         limit = asyncio.create_task(self._kill_the_late())
         try:
             async with asyncio.TaskGroup() as group:
@@ -71,6 +72,10 @@ class Workers:
                     group.create_task(self._keep(number))
         finally:
             limit.cancel()
+        for handled in HANDLED_SIGNALS:
+            # The loop's end would restore the default, and one more signal would kill the process.
+            loop.remove_signal_handler(handled)
+            signal.signal(handled, signal.SIG_IGN)
         return 1 if self._failed else 0
 
     def _stop(self) -> None:

@@ -27,6 +27,7 @@ from typing import NoReturn
 READY_SECONDS = 120
 TAIL_LINES = 20
 LONGEST_LINE = 1 << 24
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
@@ -210,7 +211,7 @@ async def run(backend_at: Address, bridge_at: Address) -> int:
                 child.stop()
         stop.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, on_signal)
     env = environment(backend_at, bridge_at)
     say("Starting the backend and the bridge ...")
@@ -221,12 +222,21 @@ async def run(backend_at: Address, bridge_at: Address) -> int:
             say("", "Stopping. Ctrl-C again cuts the answers that are still open.")
         else:
             sys.stderr.write(f"{failure}\n")
+    ignore_signals()
     if failure is not None:
         return 1
     unclean = [child for child in children if child.process.returncode]
     for child in unclean:
         sys.stderr.write(f"{child.last_words()}\n")
     return 1 if unclean else 0
+
+
+def ignore_signals() -> None:
+    """Let no signal kill this process from now on, while it exits."""
+    for number in SIGNALS:
+        # The loop's end would restore the default.
+        asyncio.get_running_loop().remove_signal_handler(number)
+        signal.signal(number, signal.SIG_IGN)
 
 
 def environment(backend_at: Address, bridge_at: Address) -> dict[str, str]:

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, get_args
 
 import httpx
@@ -137,6 +138,17 @@ def transport(request: pytest.FixtureRequest) -> Iterator[Transport]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(f"{PREFIX}TRANSPORT", request.param)
         yield request.param
+
+
+@pytest.fixture
+def signalled_at_exit(tmp_path: Path) -> dict[str, str]:
+    """Return the variables with which a process of Python gets both signals when it exits."""
+    tmp_path.joinpath("sitecustomize.py").write_text(
+        "import atexit, os, signal\n"
+        "for number in (signal.SIGTERM, signal.SIGINT):\n"
+        "    atexit.register(os.kill, os.getpid(), number)\n"
+    )
+    return {"PYTHONPATH": str(tmp_path)}
 
 
 @pytest.fixture(scope="session")

@@ -182,6 +182,16 @@ async def test_a_second_signal_cuts_the_open_answers() -> None:
         assert await run.wait() == 0
 
 
+async def test_a_signal_that_comes_late_spoils_no_clean_end(
+    signalled_at_exit: dict[str, str],
+) -> None:
+    async with run_py(**signalled_at_exit) as run:
+        await run.until(LAST_LINE_OF_BANNER)
+        run.process.send_signal(signal.SIGINT)
+        assert await run.wait() == 0
+        assert await run.errors() == ""
+
+
 @pytest.mark.parametrize("prefix", ["BRIDGE", "BACKEND"])
 async def test_a_taken_port_is_told_with_the_variable_before_anything_starts(prefix: str) -> None:
     with taken_port() as port:
