@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import Iterator
@@ -65,6 +66,14 @@ class Server(uvicorn.Server):
         self._settings = settings
         self._streams: OpenStreams = app.state.streams
         self._hurried = asyncio.Event()
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve, in a process that does nothing else, until a signal ends it."""
+        # What is loaded stays. For the collector to look at all of it again, now and then, held up
+        # every stream for some 20 ms.
+        gc.collect()
+        gc.freeze()
+        super().run(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and log once connections are accepted where, and what does the work."""
