@@ -1,0 +1,201 @@
+"""What services there are, and of what messages: descriptors, made from files of protos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
+from pathlib import Path
+
+from google.api.annotations_pb2 import http
+from google.api.http_pb2 import HttpRule
+from google.protobuf.descriptor import Descriptor, MethodDescriptor
+from google.protobuf.descriptor_pb2 import (
+    FileDescriptorProto,
+    FileDescriptorSet,
+    MethodDescriptorProto,
+    MethodOptions,
+)
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import DecodeError
+
+# Files that compilers bring themselves, and that are the same for all. Sets may leave them out.
+_COMMON = ("google/protobuf/", "google/api/", "google/rpc/")
+
+
+class SchemaError(Exception):
+    """Files that make no schema.
+
+    Attributes:
+        problems: A sentence for each.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__(*problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(self.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class RpcMethod:
+    """A method of a service.
+
+    Attributes:
+        service: The full name of its service.
+        name: Its own.
+        request: What it takes.
+        response: What it answers, once or in a stream.
+        client_streaming: Whether it takes a stream.
+        server_streaming: Whether it answers with a stream.
+        no_side_effects: Whether to call it changes nothing, as its options say.
+        rule: The ``google.api.http`` of its options, if it has one.
+    """
+
+    service: str
+    name: str
+    request: Descriptor
+    response: Descriptor
+    client_streaming: bool
+    server_streaming: bool
+    no_side_effects: bool
+    rule: HttpRule | None
+
+    @property
+    def path(self) -> str:
+        """The path of the RPC."""
+        return f"/{self.service}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """Services with their methods.
+
+    Attributes:
+        pool: All descriptors.
+        services: The methods of each service, by its full name.
+    """
+
+    pool: DescriptorPool
+    services: Mapping[str, Sequence[RpcMethod]]
+
+
+def read(paths: Iterable[Path]) -> Iterator[FileDescriptorProto]:
+    """Yield the files of descriptor sets, each once.
+
+    They are made by ``protoc --include_imports --descriptor_set_out`` or ``buf build``.
+
+    Raises:
+        SchemaError: a set can't be read, or two have files of one name that are not the same.
+    """
+    found: dict[str, tuple[FileDescriptorProto, Path]] = {}
+    problems = []
+    for path in paths:
+        try:
+            files = FileDescriptorSet.FromString(path.read_bytes()).file
+        except OSError as error:
+            problems.append(f"{path} can't be read: {error.strerror}")
+            continue
+        except DecodeError:
+            problems.append(f"{path} is no descriptor set: make one with buf build -o {path}")
+            continue
+        for file in files:
+            earlier, where = found.setdefault(file.name, (file, path))
+            if earlier != file:
+                problems.append(f"{file.name} is not the same in {where} and in {path}")
+    if problems:
+        raise SchemaError(problems)
+    for file, _ in found.values():
+        yield file
+
+
+def build(files: Iterable[FileDescriptorProto]) -> Schema:
+    """Return the schema that files make together.
+
+    Args:
+        files: With all that they import, but what compilers bring themselves.
+
+    Raises:
+        SchemaError: an import is missing, or two files define the same name.
+    """
+    by_name = _with_common({file.name: file for file in files})
+    pool = DescriptorPool()
+    problems = []
+    for name in _in_order(by_name):
+        try:
+            pool.Add(by_name[name])
+        except TypeError as error:
+            problems.append(f"{name} can't be used: {error}")
+    if problems:
+        raise SchemaError(problems)
+    services = {}
+    for file in by_name.values():
+        prefix = f"{file.package}." if file.package else ""
+        for service in file.service:
+            name = prefix + service.name
+            methods = pool.FindServiceByName(name).methods
+            services[name] = [
+                _method(method, declared)
+                for method, declared in zip(methods, service.method, strict=True)
+            ]
+    return Schema(pool, services)
+
+
+def _with_common(files: dict[str, FileDescriptorProto]) -> dict[str, FileDescriptorProto]:
+    problems = []
+    waiting = list(files.values())
+    while waiting:
+        file = waiting.pop()
+        for name in file.dependency:
+            if name in files:
+                continue
+            common = _common(name)
+            if common is None:
+                problems.append(
+                    f"{file.name} imports {name}, which is missing: "
+                    "make the set with buf build, or with protoc --include_imports"
+                )
+            else:
+                files[name] = common
+                waiting.append(common)
+    if problems:
+        raise SchemaError(problems)
+    return files
+
+
+def _common(name: str) -> FileDescriptorProto | None:
+    if not name.startswith(_COMMON):
+        return None
+    try:
+        module = import_module(f"{name.removesuffix('.proto').replace('/', '.')}_pb2")
+    except ImportError:
+        return None
+    file = FileDescriptorProto()
+    module.DESCRIPTOR.CopyToProto(file)
+    return file
+
+
+def _in_order(files: Mapping[str, FileDescriptorProto]) -> Iterator[str]:
+    try:
+        yield from TopologicalSorter(
+            {file.name: list(file.dependency) for file in files.values()}
+        ).static_order()
+    except CycleError as error:
+        names = " imports ".join(error.args[1])
+        raise SchemaError([f"files import each other: {names}"]) from None
+
+
+def _method(method: MethodDescriptor, declared: MethodDescriptorProto) -> RpcMethod:
+    options = declared.options
+    return RpcMethod(
+        service=method.containing_service.full_name,
+        name=method.name,
+        request=method.input_type,
+        response=method.output_type,
+        client_streaming=declared.client_streaming,
+        server_streaming=declared.server_streaming,
+        no_side_effects=options.idempotency_level == MethodOptions.NO_SIDE_EFFECTS,
+        rule=options.Extensions[http] if options.HasExtension(http) else None,
+    )
