@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from bridge.transcoding.path_template import ONE, REST, PathTemplate, decoded
 
 Route = TypeVar("Route")
+
+# What stands for all HTTP methods that a template hasn't got otherwise.
+ANY_METHOD: Final = "*"
 
 
 class PathConflictError(ValueError):
@@ -116,14 +119,15 @@ class PathTable(Generic[Route]):
             UnicodeDecodeError: what is percent-encoded isn't UTF-8.
         """
         for segments, methods in self._ends(path):
-            if method in methods:
-                template, route = methods[method]
+            end = methods.get(method) or methods.get(ANY_METHOD)
+            if end is not None:
+                template, route = end
                 values = {one.field_path: one.value(segments) for one in template.variables}
                 return PathMatch(route, values)
         return None
 
     def methods(self, path: str) -> frozenset[str]:
-        """Return the HTTP methods that a path has.
+        """Return the HTTP methods that a path has; ``ANY_METHOD`` may be among them.
 
         Raises:
             UnicodeDecodeError: what is percent-encoded isn't UTF-8.

@@ -1,0 +1,150 @@
+"""The HTTP routes of a service's methods: what ``google.api.http`` says, and one for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from google.api.http_pb2 import HttpRule
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from bridge.transcoding.path_table import PathTable
+from bridge.transcoding.path_template import PathTemplate, Variable, parse
+from bridge.transcoding.schema import RpcMethod
+
+WHOLE = "*"
+
+
+class RouteError(Exception):
+    """Rules that make no routes.
+
+    Attributes:
+        problems: A sentence for each.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__(*problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(self.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How an RPC is called by HTTP.
+
+    Attributes:
+        http_method: The HTTP method; ``path_table.ANY_METHOD`` for all.
+        template: Of its paths.
+        rpc: The method of the service.
+        body: The field of the request that the body is; ``WHOLE`` for what the path doesn't set,
+            empty for none.
+        response_body: The field of the response that is the answer; empty for all of it.
+    """
+
+    http_method: str
+    template: PathTemplate
+    rpc: RpcMethod
+    body: str = ""
+    response_body: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.http_method} {self.template}"
+
+
+def of_methods(methods: Iterable[RpcMethod]) -> PathTable[Route]:
+    """Return the routes of all ``methods``.
+
+    One without a rule has ``POST /package.Service/Method``, and ``GET`` too if it has no side
+    effects.
+
+    Raises:
+        RouteError: a rule is wrong, or two are for the same paths.
+    """
+    table: PathTable[Route] = PathTable()
+    problems = []
+    for rpc in methods:
+        for rule in _rules(rpc):
+            try:
+                route = _route(rpc, rule)
+                table.add(route.http_method, route.template, route)
+            except ValueError as error:
+                problems.append(f"{rpc.service}.{rpc.name}: {error}")
+    if problems:
+        raise RouteError(problems)
+    return table
+
+
+def _rules(rpc: RpcMethod) -> Iterator[HttpRule]:
+    if rpc.rule is None:
+        yield HttpRule(post=rpc.path, body=WHOLE)
+        if rpc.no_side_effects and not rpc.client_streaming:
+            yield HttpRule(get=rpc.path)
+    else:
+        yield rpc.rule
+        yield from rpc.rule.additional_bindings
+
+
+def _route(rpc: RpcMethod, rule: HttpRule) -> Route:
+    kind = rule.WhichOneof("pattern")
+    if kind is None:
+        raise ValueError("its rule has no pattern, such as get or post")
+    if rule is not rpc.rule and rule.additional_bindings:
+        raise ValueError("an additional binding can't have more of them")
+    if kind == "custom":
+        http_method, path = rule.custom.kind.upper(), rule.custom.path
+    else:
+        http_method, path = kind.upper(), getattr(rule, kind)
+    if http_method == "GET" and rule.body:
+        raise ValueError(f"GET {path} can't have a body")
+    template = parse(path)
+    for variable in template.variables:
+        _check_variable(rpc.request, variable)
+    _check_body(rpc.request, template, rule.body)
+    if rule.response_body:
+        _field(rpc.response, rule.response_body)
+    return Route(http_method, template, rpc, rule.body, rule.response_body)
+
+
+def _field(message: Descriptor, name: str) -> FieldDescriptor:
+    field = message.fields_by_name.get(name)
+    if field is None:
+        raise ValueError(f"{message.full_name} has no field {name}")
+    return field
+
+
+def _check_variable(message: Descriptor, variable: Variable) -> None:
+    *outer, last = variable.field_path
+    for name in outer:
+        field = _field(message, name)
+        if field.message_type is None or field.is_repeated:
+            raise ValueError(f"{message.full_name}.{name} is no message, so nothing is in it")
+        message = field.message_type
+    field = _field(message, last)
+    if field.is_repeated or (field.message_type is not None and not _is_text(field.message_type)):
+        raise ValueError(
+            f"{message.full_name}.{last} can't be set by a path: it is no single value"
+        )
+
+
+# In JSON, these are no objects.
+_TEXTS = frozenset(
+    f"google.protobuf.{name}"
+    for name in (
+        *("Timestamp", "Duration", "FieldMask", "StringValue", "BytesValue", "BoolValue"),
+        *("Int32Value", "Int64Value", "UInt32Value", "UInt64Value", "FloatValue", "DoubleValue"),
+    )
+)
+
+
+def _is_text(message: Descriptor) -> bool:
+    return message.full_name in _TEXTS
+
+
+def _check_body(message: Descriptor, template: PathTemplate, body: str) -> None:
+    if body in ("", WHOLE):
+        return
+    _field(message, body)
+    if any(variable.field_path[0] == body for variable in template.variables):
+        raise ValueError(f"{body} is set by the path and by the body")
