@@ -122,7 +122,7 @@ def _check_variable(message: Descriptor, variable: Variable) -> None:
             raise ValueError(f"{message.full_name}.{name} is no message, so nothing is in it")
         message = field.message_type
     field = _field(message, last)
-    if field.is_repeated or (field.message_type is not None and not _is_text(field.message_type)):
+    if field.is_repeated or (field.message_type is not None and not is_text(field.message_type)):
         raise ValueError(
             f"{message.full_name}.{last} can't be set by a path: it is no single value"
         )
@@ -138,7 +138,8 @@ _TEXTS = frozenset(
 )
 
 
-def _is_text(message: Descriptor) -> bool:
+def is_text(message: Descriptor) -> bool:
+    """Return whether a message is a text, a number or a truth in JSON, not an object."""
     return message.full_name in _TEXTS
 
 
