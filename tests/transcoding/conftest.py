@@ -17,11 +17,10 @@ INCLUDED = Path(protoc.__file__).parent / "_proto"
 Compile = Callable[..., Path]
 
 
-@pytest.fixture
-def compile_protos(tmp_path: Path) -> Compile:
+@pytest.fixture(scope="session")
+def compile_protos(tmp_path_factory: pytest.TempPathFactory) -> Compile:
     def compile_protos(*, imports: bool = True, **files: str) -> Path:
-        folder = tmp_path / "_".join(files)
-        folder.mkdir()
+        folder = tmp_path_factory.mktemp("protos")
         for name, text in files.items():
             (folder / f"{name}.proto").write_text('syntax = "proto3";\n' + text)
         path = folder / "set.binpb"
