@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 
 from google.api.annotations_pb2 import http
@@ -19,6 +20,8 @@ from google.protobuf.descriptor_pb2 import (
 )
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError
+
+from bridge.transcoding import comments
 
 # Files that compilers bring themselves, and that are the same for all. Sets may leave them out.
 _COMMON = ("google/protobuf/", "google/api/", "google/rpc/")
@@ -51,6 +54,7 @@ class RpcMethod:
         client_streaming: Whether it takes a stream.
         server_streaming: Whether it answers with a stream.
         no_side_effects: Whether to call it changes nothing, as its options say.
+        deprecated: Whether it should be called no more, as its options say.
         rule: The ``google.api.http`` of its options, if it has one.
     """
 
@@ -61,6 +65,7 @@ class RpcMethod:
     client_streaming: bool
     server_streaming: bool
     no_side_effects: bool
+    deprecated: bool
     rule: HttpRule | None
 
     @property
@@ -76,10 +81,12 @@ class Schema:
     Attributes:
         pool: All descriptors.
         services: The methods of each service, by its full name.
+        comments: What the protos say of each name; see ``comments.of_file``.
     """
 
     pool: DescriptorPool
     services: Mapping[str, Sequence[RpcMethod]]
+    comments: Mapping[str, str]
 
 
 def read(paths: Iterable[Path]) -> Iterator[FileDescriptorProto]:
@@ -140,7 +147,8 @@ def build(files: Iterable[FileDescriptorProto]) -> Schema:
                 _method(method, declared)
                 for method, declared in zip(methods, service.method, strict=True)
             ]
-    return Schema(pool, services)
+    commented = chain.from_iterable(map(comments.of_file, by_name.values()))
+    return Schema(pool, services, dict(commented))
 
 
 def _with_common(files: dict[str, FileDescriptorProto]) -> dict[str, FileDescriptorProto]:
@@ -197,5 +205,6 @@ def _method(method: MethodDescriptor, declared: MethodDescriptorProto) -> RpcMet
         client_streaming=declared.client_streaming,
         server_streaming=declared.server_streaming,
         no_side_effects=options.idempotency_level == MethodOptions.NO_SIDE_EFFECTS,
+        deprecated=options.deprecated,
         rule=options.Extensions[http] if options.HasExtension(http) else None,
     )

@@ -19,7 +19,7 @@ Compile = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def compile_protos(tmp_path_factory: pytest.TempPathFactory) -> Compile:
-    def compile_protos(*, imports: bool = True, **files: str) -> Path:
+    def compile_protos(*, imports: bool = True, comments: bool = False, **files: str) -> Path:
         folder = tmp_path_factory.mktemp("protos")
         for name, text in files.items():
             (folder / f"{name}.proto").write_text('syntax = "proto3";\n' + text)
@@ -28,6 +28,7 @@ def compile_protos(tmp_path_factory: pytest.TempPathFactory) -> Compile:
             *("protoc", f"--proto_path={folder}", f"--proto_path={INCLUDED}"),
             *(f"--proto_path={PACKAGES}", f"--descriptor_set_out={path}"),
             *(["--include_imports"] if imports else []),
+            *(["--include_source_info"] if comments else []),
             *(f"{name}.proto" for name in files),
         ]
         assert protoc.main(arguments) == 0
