@@ -93,6 +93,11 @@ class PathTable(Generic[Route]):
 
     def __init__(self) -> None:
         self._root: _Node[Route] = _Node()
+        self._routes: list[Route] = []
+
+    def __iter__(self) -> Iterator[Route]:
+        """Yield the routes in the order in which they were added."""
+        return iter(self._routes)
 
     def add(self, method: str, template: PathTemplate, route: Route) -> None:
         """Add a route for an HTTP method.
@@ -107,6 +112,7 @@ class PathTable(Generic[Route]):
         if method in methods:
             raise PathConflictError(method, template, methods[method][0])
         methods[method] = template, route
+        self._routes.append(route)
 
     def match(self, method: str, path: str) -> PathMatch[Route] | None:
         """Return the route of a path.

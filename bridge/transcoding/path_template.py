@@ -85,6 +85,13 @@ class PathTemplate:
     def __str__(self) -> str:
         return self.text
 
+    def variable(self, segment: int) -> Variable | None:
+        """Return the variable that a segment, given by its number, is in."""
+        for variable in self.variables:
+            if segment in range(len(self.segments))[variable.start : variable.stop]:
+                return variable
+        return None
+
 
 def parse(text: str) -> PathTemplate:
     """Read a template.

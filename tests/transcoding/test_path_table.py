@@ -96,6 +96,10 @@ def test_a_path_of_many_segments_is_no_burden() -> None:
     assert found.route == "/**"
 
 
+def test_its_routes_are_in_the_order_in_which_they_were_added() -> None:
+    assert list(table("/v1/*", "/v1/a", "/v1/**")) == ["/v1/*", "/v1/a", "/v1/**"]
+
+
 def test_what_is_not_utf_8_is_refused() -> None:
     with pytest.raises(UnicodeDecodeError):
         table("/v1/*").match("GET", "/v1/%ff")
