@@ -26,7 +26,9 @@ class Method(Generic[Request, Response]):
     Attributes:
         path: ``/package.Service/Method``.
         request_type: The class of its request; only for mypy, which knows ``Request`` by it.
-        parse: Reads one response; raises ``google.protobuf.message.DecodeError``.
+        parse: Reads one response; raises ``google.protobuf.message.DecodeError``, or the
+            ``RpcError`` that ends the RPC. It gets each response once and in order, but may get one
+            again at which it has raised.
     """
 
     path: str

@@ -232,6 +232,9 @@ class GrpcioCall(Generic[Request, Response]):
             failure = _translate(error)
             self._observer.call_failed(failure)
             raise failure from error
+        except RpcError as error:
+            self._observer.call_failed(error)
+            raise
         except asyncio.CancelledError:
             # grpc.aio raises this for a cancelled RPC, and asyncio for a cancelled task.
             task = asyncio.current_task()

@@ -158,6 +158,55 @@ async def test_a_message_that_can_t_be_read_ends_its_call_after_those_before_it(
         assert observer.open == 0
 
 
+async def test_a_message_that_is_refused_is_not_read_again(stepped: SteppedBackend) -> None:
+    read: list[str] = []
+
+    def parse(raw: bytes) -> StreamCompletionResponse:
+        message = StreamCompletionResponse.FromString(raw)
+        read.append(message.text)
+        return message
+
+    async with channel_to(stepped.address) as channel:
+        method = replace(STREAM_COMPLETION, parse=parse)
+        call, take = channel.stream(method, StreamCompletionRequest(), deadline=DEADLINE), Taker()
+        take.refuses = True
+        call.relay(take)
+        iterating = asyncio.create_task(collect(call))
+        for text in "abc":
+            await stepped.send(StreamCompletionResponse(text=text))
+            await eventually(lambda: text in take.refused)  # noqa: B023
+        await stepped.end()
+        assert await iterating == ["a", "b", "c"]
+        assert read == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+async def test_a_message_that_tells_of_an_error_ends_its_call(
+    stepped: SteppedBackend, refuses: bool
+) -> None:
+    def parse(raw: bytes) -> StreamCompletionResponse:
+        message = StreamCompletionResponse.FromString(raw)
+        if message.text == "error":
+            raise RpcError(Status.RESOURCE_EXHAUSTED, "no more")
+        return message
+
+    observer = Observer()
+    async with channel_to(stepped.address, observer) as channel:
+        method = replace(STREAM_COMPLETION, parse=parse)
+        call, take = channel.stream(method, StreamCompletionRequest(), deadline=DEADLINE), Taker()
+        take.refuses = refuses
+        call.relay(take)
+        iterating = asyncio.create_task(collect(call))
+        await stepped.send(StreamCompletionResponse(text="a"))
+        await eventually(lambda: take.taken + take.refused == ["a"])
+        await stepped.send(StreamCompletionResponse(text="error"))
+        with pytest.raises(RpcError, match="no more") as caught:
+            await iterating
+        assert caught.value.status is Status.RESOURCE_EXHAUSTED
+        await stepped.cancelled()
+        assert (observer.open, observer.failures) == (0, [Status.RESOURCE_EXHAUSTED])
+
+
 def compressed(*messages: bytes, ends: bool = False) -> Act:
     """Return what sends these as compressed messages in one frame, and may end with OK."""
 

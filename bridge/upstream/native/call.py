@@ -56,6 +56,8 @@ class NativeCall(Generic[Request, Response]):
         self._waiter: asyncio.Future[None] | None = None
         self._take: Callable[[Sequence[Response]], bool] | None = None
         self._held = 0
+        # Those that were offered in vain, and whose bytes the answer still has.
+        self._parsed: list[Response] = []
         self._expiry = None if deadline is None else self._loop.time() + deadline
         self._timer = None if deadline is None else self._loop.call_later(deadline, self._expire)
 
@@ -109,12 +111,14 @@ class NativeCall(Generic[Request, Response]):
         answer = self._answer
         if self._take is None or answer.ending is not None or answer.reader.compressed:
             return False
+        messages = self._parsed
         try:
-            messages = [*map(self._parse, answer.messages)]
-        except DecodeError:
+            messages.extend(map(self._parse, answer.messages))
+        except (DecodeError, RpcError):
             return False
         if not self._take(messages):
             return False
+        self._parsed = []
         answer.release()
         return True
 
@@ -123,7 +127,8 @@ class NativeCall(Generic[Request, Response]):
         messages: list[Response] = []
         try:
             raw, self._held = self._answer.take()
-            messages.extend(map(self._parse, raw))
+            messages, self._parsed = self._parsed[: len(raw)], self._parsed[len(raw) :]
+            messages.extend(map(self._parse, raw[len(messages) :]))
         except DecodeError as error:
             why = f"A message of the backend can't be read: {error}"
             self._end_unread(RpcError(Status.INTERNAL, why))
