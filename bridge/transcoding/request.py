@@ -128,7 +128,7 @@ def _merge(given: Any, message: Message, pool: DescriptorPool, ignore_unknown: b
     try:
         ParseDict(given, read, ignore_unknown_fields=ignore_unknown, descriptor_pool=pool)
     except ParseError as error:
-        raise _named(str(error)) from None
+        raise named(str(error)) from None
     except (TypeError, ValueError, AttributeError):
         raise RequestError("", f"It is no {message.DESCRIPTOR.full_name}.") from None
     message.MergeFrom(read)
@@ -138,7 +138,8 @@ def _is_well_known(message: Message) -> bool:
     return message.DESCRIPTOR.file.package == "google.protobuf"
 
 
-def _named(told: str) -> RequestError:
+def named(told: str) -> RequestError:
+    """Return what the message of a ``ParseError`` tells, with the path of the field."""
     names = []
     while (outer := _OUTER.match(told)) is not None:
         names.append(outer[1])
