@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
 from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 from google.rpc.status_pb2 import Status as RpcStatus
 
+from bridge.status import Status
 from bridge.upstream import RpcError
+
+_KEY = "grpc-status-details-bin"
 
 Detail = TypeVar("Detail", bound=Message)
 
@@ -30,8 +33,23 @@ def field_violations(error: RpcError) -> list[tuple[str, str]]:
     ]
 
 
+def bad_request(violations: Sequence[tuple[str, str]]) -> RpcError:
+    """Return INVALID_ARGUMENT with a ``BadRequest``.
+
+    Args:
+        violations: The fields that are wrong, each with what is wrong with it.
+    """
+    detail = BadRequest()
+    for field, description in violations:
+        detail.field_violations.add(field=field, description=description)
+    message = "; ".join(f"{field}: {description}" for field, description in violations)
+    status = RpcStatus(code=Status.INVALID_ARGUMENT.code, message=message)
+    status.details.add().Pack(detail)
+    return RpcError(Status.INVALID_ARGUMENT, message, [(_KEY, status.SerializeToString())])
+
+
 def _details(error: RpcError, kind: type[Detail]) -> Iterator[Detail]:
-    details = dict(error.trailers).get("grpc-status-details-bin")
+    details = dict(error.trailers).get(_KEY)
     if not isinstance(details, bytes):
         return
     try:

@@ -202,9 +202,11 @@ def _double(value: float) -> float | str:
 
 
 def _float(value: float) -> float | str:
+    return shortest(value) if math.isfinite(value) else _double(value)
+
+
+def shortest(value: float) -> float:
     """Return the shortest number that has the same 32 bits."""
-    if not math.isfinite(value):
-        return _double(value)
     for digits in range(6, 9):
         short = float(f"{value:.{digits}g}")
         if _FLOAT32.unpack(_FLOAT32.pack(short))[0] == value:
