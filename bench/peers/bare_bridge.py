@@ -92,7 +92,7 @@ def create_app(settings: Settings) -> FastAPI:
         """Stream the answer to a conversation."""
         rpc = body.to_rpc()
         backends = app.state.backends
-        return BareResponse(backends.stream(STREAM_COMPLETION, rpc, deadline=_DEADLINE_SECONDS))
+        return BareResponse(backends.stream(STREAM_COMPLETION, (rpc,), deadline=_DEADLINE_SECONDS))
 
     return app
 

@@ -53,7 +53,7 @@ async def _receive(backends: Backends, load: Load) -> None:
 async def _read(backends: Backends, order: Order, tally: Tally) -> None:
     said = Message(role=Role.ROLE_USER, content=order.to_json())
     request = StreamCompletionRequest(messages=[said])
-    call = backends.stream(STREAM_COMPLETION, request, deadline=_DEADLINE_SECONDS)
+    call = backends.stream(STREAM_COMPLETION, (request,), deadline=_DEADLINE_SECONDS)
     count = 0
     text = ""
 

@@ -71,7 +71,7 @@ class Answering:
 
     def _open_call(self, request: StreamCompletionRequest) -> OpenCall:
         metadata = [(HEADER, self.request_id)]
-        return partial(self._state.backends.stream, STREAM_COMPLETION, request, metadata)
+        return partial(self._state.backends.stream, STREAM_COMPLETION, (request,), metadata)
 
 
 def event_stream(finished: str, failed: str) -> dict[str, Any]:

@@ -142,19 +142,20 @@ class Backends:
     def stream(
         self,
         method: Method[Request, Response],
-        request: Request,
+        requests: Sequence[Request],
         metadata: Metadata = (),
         *,
         deadline: float,
     ) -> Call[Response]:
-        """Start a server-streaming RPC that has ``deadline`` seconds.
+        """Start an RPC of any kind that has ``deadline`` seconds; see ``Channel.stream``.
 
         Raises:
             RpcError: no backend has been found, with UNAVAILABLE.
-            ValueError: the metadata can't be sent; see ``Channel.stream``.
+            EncodeError: a request can't be sent.
+            ValueError: the metadata can't be sent.
         """
         link = self._place()
-        return link.channel.stream(method, request, (*metadata, *link.metadata), deadline=deadline)
+        return link.channel.stream(method, requests, (*metadata, *link.metadata), deadline=deadline)
 
     async def unary(
         self,

@@ -76,11 +76,29 @@ class RpcError(Exception):
 
 
 class Call(Protocol[Response_co]):
-    """A server-streaming RPC that has been started."""
+    """An RPC that has been started, of any kind: its requests are known from the start."""
 
     @property
     def backend(self) -> str:
         """Where the backend listens that serves it."""
+        ...
+
+    @property
+    def metadata(self) -> Metadata:
+        """The initial metadata of the response; empty before it has come.
+
+        It is there with the first message; of an answer without one, a transport may miss it. What
+        gRPC reserves is left out. Values of keys that end with ``-bin`` are bytes, and those of one
+        key are in the order of the backend.
+        """
+        ...
+
+    @property
+    def trailers(self) -> Metadata:
+        """The trailing metadata of an RPC that has ended with OK, as ``metadata``; else empty.
+
+        That of an RPC that has failed is in its ``RpcError``.
+        """
         ...
 
     def __aiter__(self) -> AsyncIterator[Sequence[Response_co]]:
@@ -151,14 +169,18 @@ class Channel(Protocol):
     def stream(
         self,
         method: Method[Request, Response],
-        request: Request,
+        requests: Sequence[Request],
         metadata: Metadata = (),
         *,
         deadline: float | None,
     ) -> Call[Response]:
-        """Start a server-streaming RPC that has ``deadline`` seconds; None: any time.
+        """Start an RPC of any kind that has ``deadline`` seconds; None: any time.
+
+        The requests are sent as the backend takes them, whether it answers meanwhile or not. When
+        it ends the RPC before it has taken all, the others are dropped: RFC 9113, section 8.1.
 
         Raises:
+            EncodeError: a request has no value for a field that it must have.
             ValueError: the metadata can't be sent. A transport may end the RPC with INTERNAL
                 instead.
         """

@@ -8,6 +8,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Generic
 
@@ -27,6 +28,7 @@ from bridge.upstream.call import (
     RpcError,
 )
 from bridge.upstream.credentials import Tls
+from bridge.upstream.metadata import custom
 
 # The core writes to stderr what it thinks of its peers, past our log and its format, unless it
 # finds this when it is loaded.
@@ -83,6 +85,8 @@ _UNPROCESSED = re.compile(
 logging.getLogger("grpc._cython.cygrpc").addFilter(
     lambda record: not record.getMessage().startswith("Invalid encoding on b")
 )
+
+StreamingCall = aio.UnaryStreamCall[bytes, bytes] | aio.StreamStreamCall[bytes, bytes]
 
 
 def connect(
@@ -141,16 +145,19 @@ class GrpcioChannel:
     def stream(
         self,
         method: Method[Request, Response],
-        request: Request,
+        requests: Sequence[Request],
         metadata: Metadata = (),
         *,
         deadline: float | None,
     ) -> Call[Response]:
-        """Start a server-streaming RPC that has ``deadline`` seconds."""
+        """Start an RPC of any kind that has ``deadline`` seconds.
+
+        Raises:
+            EncodeError: a request can't be sent.
+        """
         channel = self._channel
-        start: aio.UnaryStreamMultiCallable[Request, bytes]
-        start = channel.unary_stream(method.path, _serialize)
-        call = start(request, metadata=tuple(metadata), timeout=deadline)
+        raw = [request.SerializeToString() for request in requests]
+        call = _start(channel, method.path, raw, metadata, deadline)
         self._call_began(channel)
         call.add_done_callback(lambda _: self._call_ended(channel))
         return GrpcioCall(call, method.parse, self._target, self._observer)
@@ -208,12 +215,43 @@ class GrpcioChannel:
             closing.add_done_callback(self._closing.discard)
 
 
-class GrpcioCall(Generic[Request, Response]):
-    """A ``grpc.aio.UnaryStreamCall`` as a ``Call``."""
+def _start(
+    channel: aio.Channel,
+    path: str,
+    requests: Sequence[bytes],
+    metadata: Metadata,
+    deadline: float | None,
+) -> StreamingCall:
+    if len(requests) == 1:
+        start_one: aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(path)
+        return start_one(requests[0], metadata=tuple(metadata), timeout=deadline)
+    start: aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(path)
+    call = start(metadata=tuple(metadata), timeout=deadline)
+    sending = asyncio.create_task(_send(call, requests))
+    # A write that fails since the RPC has ended would put INTERNAL in the place of the backend's
+    # status, if it weren't cancelled: https://github.com/grpc/grpc/issues/36066.
+    call.add_done_callback(partial(_stop, sending))
+    return call
+
+
+def _stop(sending: asyncio.Task[None], _: object) -> None:
+    sending.cancel()
+
+
+async def _send(call: aio.StreamStreamCall[bytes, bytes], requests: Sequence[bytes]) -> None:
+    # Who iterates is told how the RPC ended.
+    with suppress(aio.AioRpcError, aio.InternalError, asyncio.InvalidStateError):
+        for request in requests:
+            await call.write(request)
+        await call.done_writing()
+
+
+class GrpcioCall(Generic[Response]):
+    """A call of ``grpc.aio`` as a ``Call``."""
 
     def __init__(
         self,
-        call: aio.UnaryStreamCall[Request, bytes],
+        call: StreamingCall,
         parse: Callable[[bytes], Response],
         backend: str,
         observer: CallObserver,
@@ -222,12 +260,17 @@ class GrpcioCall(Generic[Request, Response]):
         self._parse = parse
         self._observer = observer
         self.backend = backend
+        self.metadata: Metadata = ()
+        self.trailers: Metadata = ()
 
     async def __aiter__(self) -> AsyncIterator[tuple[Response]]:
         parse = self._parse
         try:
+            # Empty when grpc.aio is told of the end first, as of a short answer without messages.
+            self.metadata = custom(await self._call.initial_metadata())
             async for raw in self._call:
                 yield (parse(raw),)
+            self.trailers = custom(await self._call.trailing_metadata())
         except (aio.AioRpcError, DecodeError) as error:
             failure = _translate(error)
             self._observer.call_failed(failure)

@@ -25,7 +25,7 @@ async def watch(channel: Channel, metadata: Metadata) -> AsyncIterator[RpcError 
     Raises:
         RpcError: the backend can't be reached any more.
     """
-    call = channel.stream(WATCH_HEALTH, _REQUEST, metadata, deadline=None)
+    call = channel.stream(WATCH_HEALTH, (_REQUEST,), metadata, deadline=None)
     try:
         async for responses in call:
             yield _obstacle(responses[-1])

@@ -63,7 +63,7 @@ def behind(name: Name, refresh: float = 0.02, connect: Connect | None = None) ->
 
 
 def start(backends: Backends) -> Call[StreamCompletionResponse]:
-    return backends.stream(STREAM_COMPLETION, StreamCompletionRequest(), deadline=20)
+    return backends.stream(STREAM_COMPLETION, (StreamCompletionRequest(),), deadline=20)
 
 
 @asynccontextmanager

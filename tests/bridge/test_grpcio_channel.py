@@ -23,7 +23,7 @@ async def test_a_message_that_tells_of_an_error_ends_its_call() -> None:
         channel = connect(Endpoint(stepped.address, stepped.address), OPTIONS, None, observer)
         try:
             method = replace(STREAM_COMPLETION, parse=parse)
-            call = channel.stream(method, StreamCompletionRequest(), deadline=DEADLINE)
+            call = channel.stream(method, (StreamCompletionRequest(),), deadline=DEADLINE)
             await stepped.send(b"")
             with pytest.raises(RpcError, match="no more"):
                 await collect(call)

@@ -79,7 +79,7 @@ async def stepped() -> AsyncIterator[SteppedBackend]:
 def start(channel: Channel, content: str = "") -> Call[StreamCompletionResponse]:
     request = StreamCompletionRequest(messages=[Message(content=content)])
     metadata = [("x-request-id", "r")]
-    return channel.stream(STREAM_COMPLETION, request, metadata, deadline=DEADLINE)
+    return channel.stream(STREAM_COMPLETION, (request,), metadata, deadline=DEADLINE)
 
 
 def texts(messages: Sequence[StreamCompletionResponse]) -> list[str]:
@@ -168,7 +168,8 @@ async def test_a_message_that_is_refused_is_not_read_again(stepped: SteppedBacke
 
     async with channel_to(stepped.address) as channel:
         method = replace(STREAM_COMPLETION, parse=parse)
-        call, take = channel.stream(method, StreamCompletionRequest(), deadline=DEADLINE), Taker()
+        call = channel.stream(method, (StreamCompletionRequest(),), deadline=DEADLINE)
+        take = Taker()
         take.refuses = True
         call.relay(take)
         iterating = asyncio.create_task(collect(call))
@@ -193,7 +194,8 @@ async def test_a_message_that_tells_of_an_error_ends_its_call(
     observer = Observer()
     async with channel_to(stepped.address, observer) as channel:
         method = replace(STREAM_COMPLETION, parse=parse)
-        call, take = channel.stream(method, StreamCompletionRequest(), deadline=DEADLINE), Taker()
+        call = channel.stream(method, (StreamCompletionRequest(),), deadline=DEADLINE)
+        take = Taker()
         take.refuses = refuses
         call.relay(take)
         iterating = asyncio.create_task(collect(call))

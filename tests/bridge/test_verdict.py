@@ -20,7 +20,7 @@ from bridge.state import BridgeState
 from bridge.status import Status
 from bridge.stream import StreamResponse
 from bridge.telemetry.record import StreamAccount, StreamRecord
-from bridge.upstream import Backends, RpcError
+from bridge.upstream import Backends, Metadata, RpcError
 from bridge.verdict import Ending, Outcome, Verdict
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 from tests.conftest import DONE
@@ -77,6 +77,8 @@ class Call:
     """An RPC of which the test decides each step."""
 
     backend = "127.0.0.1:1"
+    metadata: Metadata = ()
+    trailers: Metadata = ()
 
     def __init__(self) -> None:
         self.steps: asyncio.Queue[Messages | RpcError | None] = asyncio.Queue()

@@ -108,7 +108,7 @@ class Client:
     ) -> Streaming:
         """Start StreamingOutputCall."""
         return Streaming(
-            self.channel.stream(STREAMING_OUTPUT_CALL, request, metadata, deadline=deadline)
+            self.channel.stream(STREAMING_OUTPUT_CALL, (request,), metadata, deadline=deadline)
         )
 
     async def sizes(self, request: Any, metadata: Metadata = ()) -> list[int]:

@@ -555,7 +555,7 @@ async def test_a_method_may_be_of_any_kind(
     channel = connect(Endpoint(address, address), options, None, Observer())
     try:
         request = service.completion.request(StreamCompletionRequest(messages=[QUESTION]))
-        call = channel.stream(service.completion.method(), request, deadline=20)
+        call = channel.stream(service.completion.method(), (request,), deadline=20)
         found = [answer.text async for answers in call for answer in answers]
     finally:
         await channel.close()

@@ -24,8 +24,6 @@ _BY_ERROR_CODE = {
 # Not application/grpc-web, which carries its trailers in the content.
 _GRPC = re.compile(rb"application/grpc([+;].*)?", re.IGNORECASE)
 
-OK = RpcError(Status.OK)
-
 
 class Answer:
     """The receiving end of a call.
@@ -37,6 +35,7 @@ class Answer:
 
     Attributes:
         ending: How the call ended, OK or not; None while it goes on.
+        metadata: The initial metadata; empty before it has come, and without any.
         messages: Those that have come and are not taken yet, some of them still compressed.
         reader: Takes them out of the content.
         stream: The stream on which it comes; None until the request is sent.
@@ -51,6 +50,7 @@ class Answer:
         "arrived",
         "ending",
         "messages",
+        "metadata",
         "reader",
         "stream",
     )
@@ -63,6 +63,7 @@ class Answer:
     ) -> None:
         self.ending: RpcError | None = None
         self.messages: list[bytes] = []
+        self.metadata: Metadata = ()
         self.stream: Stream | None = None
         self.arrived: Callable[[], None]
         self.reader = MessageReader(max_message_bytes)
@@ -109,10 +110,13 @@ class Answer:
             return
         encodings = [value for key, value in fields if key == b"grpc-encoding"]
         self.reader.encoding = encodings[0].decode("ascii", "replace") if encodings else ""
+        if not self._fits(fields):
+            return
         # PROTOCOL-HTTP2.md, "Trailers-Only": in no other headers is a status the call's.
-        trailers_only = self.stream is not None and self.stream.half_closed
-        if self._fits(fields) and trailers_only:
+        if self.stream is not None and self.stream.half_closed:
             self._read_status(fields)
+        else:
+            self.metadata = read_metadata(fields)
 
     def data(self, buffer: bytes, start: int, stop: int) -> None:
         """See ``Receiver``."""
@@ -198,7 +202,7 @@ class Answer:
         metadata: Metadata = read_metadata(fields)
         status, message = read_status(metadata)
         if status is not None:
-            self._status = OK if status is Status.OK else RpcError(status, message, metadata)
+            self._status = RpcError(status, message, metadata)
 
     def _refuse_http(self, status: int, fields: list[Field], content_type: bytes) -> None:
         given, message = read_status(read_metadata(fields))

@@ -10,7 +10,15 @@ from typing import Generic
 from google.protobuf.message import DecodeError
 
 from bridge.status import Status
-from bridge.upstream.call import CallObserver, ChannelOptions, Request, Response, RpcError
+from bridge.upstream.call import (
+    CallObserver,
+    ChannelOptions,
+    Metadata,
+    Request,
+    Response,
+    RpcError,
+)
+from bridge.upstream.metadata import custom
 from bridge.upstream.native.answer import Answer
 from bridge.upstream.native.metadata import RequestHeaders
 from bridge.upstream.native.socket import Socket
@@ -20,11 +28,11 @@ MAX_SECTION_BYTES = 16 * 1024
 
 
 class NativeCall(Generic[Request, Response]):
-    """A server-streaming call as a ``Call``.
+    """A call as a ``Call``.
 
     Args:
         headers: The headers of its request.
-        body: The request, with its prefix.
+        body: Its requests, each with its prefix.
         parse: Reads one response.
         options: How large a response may be.
         deadline: Seconds that it has; None for any time.
@@ -61,8 +69,19 @@ class NativeCall(Generic[Request, Response]):
         self._expiry = None if deadline is None else self._loop.time() + deadline
         self._timer = None if deadline is None else self._loop.call_later(deadline, self._expire)
 
+    @property
+    def metadata(self) -> Metadata:
+        """The initial metadata of the response."""
+        return custom(self._answer.metadata)
+
+    @property
+    def trailers(self) -> Metadata:
+        """The trailing metadata of an RPC that has ended with OK."""
+        ending = self._answer.ending
+        return custom(ending.trailers) if ending and ending.status is Status.OK else ()
+
     def start(self, socket: Socket) -> None:
-        """Send the request."""
+        """Send the requests."""
         self._socket = socket
         self._answer.arrived = partial(socket.arrivals.append, self)
         section = self._headers.section(self._seconds_left())

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import ssl
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -81,17 +82,18 @@ class NativeChannel:
     def stream(
         self,
         method: Method[Request, Response],
-        request: Request,
+        requests: Sequence[Request],
         metadata: Metadata = (),
         *,
         deadline: float | None,
     ) -> Call[Response]:
-        """Start a server-streaming RPC that has ``deadline`` seconds.
+        """Start an RPC of any kind that has ``deadline`` seconds.
 
         Raises:
+            EncodeError: a request can't be sent.
             ValueError: the metadata can't be sent.
         """
-        return self._start(method, request, metadata, deadline)
+        return self._start(method, requests, metadata, deadline)
 
     async def unary(
         self,
@@ -107,7 +109,7 @@ class NativeChannel:
             RpcError: the RPC ended with another status than OK.
             ValueError: the metadata can't be sent.
         """
-        call = self._start(method, request, metadata, deadline)
+        call = self._start(method, (request,), metadata, deadline)
         found: list[Response] = []
         try:
             async for messages in call:
@@ -140,13 +142,13 @@ class NativeChannel:
     def _start(
         self,
         method: Method[Request, Response],
-        request: Request,
+        requests: Sequence[Request],
         metadata: Metadata,
         deadline: float | None,
     ) -> NativeCall[Request, Response]:
         call: NativeCall[Request, Response] = NativeCall(
             request_headers(self._target, method.path, metadata),
-            prefixed(request.SerializeToString()),
+            b"".join([prefixed(request.SerializeToString()) for request in requests]),
             method.parse,
             self._options,
             deadline,

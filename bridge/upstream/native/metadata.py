@@ -18,6 +18,7 @@ from bridge.status import Status
 from bridge.upstream.call import Metadata
 from bridge.upstream.http2 import Field, write_fields, write_section
 from bridge.upstream.http2.headers import OF_A_CONNECTION
+from bridge.upstream.metadata import is_reserved
 from bridge.upstream.native.messages import ACCEPTED_ENCODINGS
 
 _OF_EVERY_CALL = write_fields(
@@ -33,10 +34,6 @@ _CODE = re.compile(r"\d{1,9}", re.ASCII)
 
 _KEY = re.compile(r"[0-9a-z_.\-]+")
 
-# The fields of the call itself, and those that HTTP/2 doesn't allow (RFC 9113, section 8.2.2).
-_RESERVED = frozenset(
-    {"te", "content-type", "user-agent", "host", "content-length", *OF_A_CONNECTION}
-)
 _ASCII_VALUE = re.compile(r"[\x20-\x7e]*")
 
 # The largest unit with which a deadline fits into eight digits, but the smallest that does.
@@ -163,7 +160,7 @@ def status_of_http(status: int) -> Status:
 
 
 def _to_field(key: str, value: str | bytes) -> Field:
-    if not _KEY.fullmatch(key) or key in _RESERVED or key.startswith("grpc-"):
+    if not _KEY.fullmatch(key) or is_reserved(key) or key in OF_A_CONNECTION:
         raise ValueError(f"{key!r} can't be a key of metadata")
     if key.endswith(_BINARY):
         raw = value.encode() if isinstance(value, str) else value
