@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Set
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
+from starlette.routing import Route
 
 from bridge import __version__, request_id, web
 from bridge.access.counts import Counts, OwnCounts
@@ -27,12 +29,23 @@ from bridge.routes import (
     openai,
     ui_message,
 )
-from bridge.routes.wires import WireMiddleware
+from bridge.routes.openapi import Description
+from bridge.routes.transcoding import TranscodedRoutes
+from bridge.routes.wires import WireMiddleware, unprefixed
 from bridge.settings import Settings
 from bridge.state import BridgeState
 from bridge.telemetry.record import StreamHook
+from bridge.transcoding import service_config
+from bridge.transcoding.catalog import Catalog
+from bridge.transcoding.exposed import expose
+from bridge.transcoding.schema import read
 from bridge.upstream import Backends
+from bridge.upstream.completion import SERVICE
 from bridge.upstream.transport import transport
+
+_WIRES = (completions, event_source, openai, anthropic, ui_message, ollama)
+_ROOMS = (*_WIRES, models, health, web)
+_DOCS = ("/docs", "/docs/oauth2-redirect", "/openapi.json")
 
 _DESCRIPTION = """\
 Streams a gRPC backend's completions to browsers as Server-Sent Events, and tells them the truth
@@ -47,6 +60,28 @@ def open_backends(settings: Settings) -> Backends:
         settings.channel_options,
         connect=transport(settings.transport),
         refresh=settings.backend_refresh,
+        health_service="" if settings.services else SERVICE,
+    )
+
+
+def open_catalog(settings: Settings) -> Catalog:
+    """Return what ``settings`` expose.
+
+    Raises:
+        ExposureError: the descriptor sets, or the HTTP rules, can't be used.
+    """
+    rules = settings.http_rules
+    return Catalog(
+        settings.services,
+        list(read(settings.descriptors)),
+        partial(
+            expose,
+            services=settings.services,
+            config=None if rules is None else service_config.read(rules),
+            options=settings.json_options,
+            own_paths=_own_paths(),
+        ),
+        reflection=settings.asks_for_schema,
     )
 
 
@@ -66,19 +101,23 @@ def create_app(
 
     Raises:
         pydantic.ValidationError: the environment has a setting that can't be used.
+        ExposureError: the descriptor sets, or the HTTP rules, can't be used.
     """
     chosen = settings or Settings()
     streams = OpenStreams()
     counted = counts or OwnCounts()
+    catalog = open_catalog(chosen)
+    transcoded = TranscodedRoutes(catalog)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_backends(chosen) as backends:
             app.state.bridge = BridgeState(chosen, backends, streams, on_stream_end)
-            try:
-                yield
-            finally:
-                streams.cut_all()
+            async with catalog.follow(backends, chosen.backend_refresh):
+                try:
+                    yield
+                finally:
+                    streams.cut_all()
 
     app = FastAPIOffline(
         title="gRPC-to-SSE bridge",
@@ -94,7 +133,7 @@ def create_app(
         total=chosen.max_streams,
         per_client=chosen.max_streams_per_client,
         counts=counted,
-        gets=[event_source.PATH],
+        gets=lambda scope: scope["path"] == event_source.PATH or transcoded.serve(scope),
     )
     app.add_middleware(
         BodyLimitMiddleware, max_bytes=chosen.max_body_bytes, seconds=chosen.request_timeout
@@ -107,13 +146,25 @@ def create_app(
         app.add_middleware(
             CORSMiddleware,
             allow_origins=chosen.cors_origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["*"] if chosen.services else ["GET", "POST"],
             # An SDK sends a dozen of its own.
             allow_headers=["*"],
-            expose_headers=[request_id.HEADER, *ADVICE],
+            expose_headers=[request_id.HEADER, *ADVICE, *chosen.return_metadata],
         )
     add_error_handlers(app)
-    wires = (completions, event_source, openai, anthropic, ui_message, ollama)
-    for room in (*wires, models, health, web):
+    for room in _ROOMS:
         app.include_router(room.router)
+    app.router.routes.append(transcoded)
+    app.openapi = Description(app.openapi, catalog, chosen.json_options)  # type: ignore[method-assign]
     return app
+
+
+def _own_paths() -> Mapping[str, Set[str]]:
+    """Return the paths that the bridge has itself, those of a wire also without its prefix."""
+    own = {path: {"GET"} for path in _DOCS}
+    for room in _ROOMS:
+        for route in room.router.routes:
+            if isinstance(route, Route):
+                for path in {route.path, unprefixed(route.path)}:
+                    own.setdefault(path, set()).update(route.methods or ())
+    return own

@@ -1,4 +1,4 @@
-"""The command line: ``bridge serve`` and ``bridge check``."""
+"""The command line: ``bridge serve``, ``bridge check`` and ``bridge routes``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import structlog
 from pydantic import Field, ValidationError
@@ -20,11 +20,14 @@ from pydantic_settings import (
 
 from bridge import __version__
 from bridge.access.descriptors import provide
-from bridge.app import create_app, open_backends
+from bridge.app import create_app, open_backends, open_catalog
 from bridge.listeners import CannotListenError, bind, spread
 from bridge.server import Server
 from bridge.settings import Settings, explain
 from bridge.telemetry.log import configure_logging
+from bridge.transcoding.exposure_error import ExposureError
+from bridge.transcoding.routes import Route
+from bridge.transcoding.schema import RpcMethod
 from bridge.workers import Workers
 
 # To a worker the first process has two pipes, beside the worker's sockets.
@@ -39,6 +42,10 @@ class Check(Settings):
     """Check the settings, and ask the backend whether it serves."""
 
 
+class Routes(Settings):
+    """Print the routes of the services that are exposed."""
+
+
 class Cli(BaseSettings):
     """A gRPC-to-SSE bridge."""
 
@@ -51,6 +58,7 @@ class Cli(BaseSettings):
 
     serve: CliSubCommand[Serve] = Field(description="serve the bridge")
     check: CliSubCommand[Check] = Field(description="check the settings and the backend")
+    routes: CliSubCommand[Routes] = Field(description="print the routes of exposed services")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -68,10 +76,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         command = get_subcommand(CliApp.run(Cli, cli_args=given or ["--help"]))
     except ValidationError as error:
         raise SystemExit(_refuse(f"These settings can't be used.\n{explain(error)}", 2)) from None
-    if isinstance(command, Check):
-        raise SystemExit(asyncio.run(check(command)))
-    assert isinstance(command, Serve)
-    serve(command)
+    assert isinstance(command, Settings)
+    try:
+        open_catalog(command)
+    except ExposureError as error:
+        raise SystemExit(_refuse(f"The services can't be exposed.\n{error}", 2)) from None
+    match command:
+        case Check():
+            raise SystemExit(asyncio.run(check(command)))
+        case Routes():
+            raise SystemExit(asyncio.run(print_routes(command)))
+        case _:
+            serve(command)
 
 
 def serve(settings: Settings) -> None:
@@ -115,6 +131,41 @@ async def check(settings: Settings) -> int:
         return 1
     print(f"The settings are good, and the backend at {serving} serves.")  # noqa: T201
     return 0
+
+
+async def print_routes(settings: Settings) -> int:
+    """Print the routes of what is exposed; return 1 if nothing is, else 0."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    catalog = open_catalog(settings)
+    if catalog.exposed is None:
+        async with open_backends(settings) as backends:
+            await catalog.read(backends)
+    if catalog.exposed is None:
+        return _refuse(f"The services can't be exposed.\n{catalog.obstacle.reason}", 1)
+    if not catalog.exposed.services:
+        return _refuse("No service is exposed: name some with --services, or * for all.", 1)
+    print(table(catalog.exposed.table), end="")  # noqa: T201
+    return 0
+
+
+def table(routes: Iterable[Route]) -> str:
+    """Return a line for each route: its HTTP method, its path, what streams, and the RPC."""
+    rows = [("METHOD", "PATH", "STREAMS", "RPC")]
+    rows += [
+        (route.http_method, str(route.template), _streams(route.rpc), route.rpc.path[1:])
+        for route in routes
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    )
+    return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def _streams(rpc: RpcMethod) -> str:
+    both = {"request": rpc.client_streaming, "response": rpc.server_streaming}
+    return ", ".join(name for name, streams in both.items() if streams) or "-"
 
 
 def _refuse(message: str, status: int) -> int:

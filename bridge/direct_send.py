@@ -17,6 +17,7 @@ except ImportError:  # without httptools, uvicorn speaks through h11, which want
     RequestResponseCycle = None  # type: ignore[assignment, misc]
 
 _EXTENSION = "bridge.direct_send"
+_TRANSPORT = "bridge.transport"
 
 
 class DirectSend:
@@ -58,8 +59,11 @@ class DirectSendServer:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
         cycle: Any = getattr(send, "__self__", None)
+        extensions = scope.setdefault("extensions", {})
+        if (transport := getattr(cycle, "transport", None)) is not None:
+            extensions[_TRANSPORT] = transport
         if RequestResponseCycle is not None and isinstance(cycle, RequestResponseCycle):
-            scope.setdefault("extensions", {})[_EXTENSION] = DirectSend(cycle)
+            extensions[_EXTENSION] = DirectSend(cycle)
         await self._app(scope, receive, send)
 
 
@@ -67,3 +71,21 @@ def direct_send(scope: Scope) -> DirectSend | None:
     """Return what sends the body of a request's response at once, if the server has it."""
     found: DirectSend | None = scope.get("extensions", {}).get(_EXTENSION)
     return found
+
+
+class BrokenOffError(Exception):
+    """A response that must not look finished, on a server that offers no other way to say so."""
+
+
+def break_off(scope: Scope) -> None:
+    """Close the connection of a request whose response isn't whole.
+
+    Its client sees that the last chunk is missing (RFC 9112, section 8).
+
+    Raises:
+        BrokenOffError: the server hands its connections to nobody; it closes one at an exception.
+    """
+    transport = scope.get("extensions", {}).get(_TRANSPORT)
+    if transport is None:
+        raise BrokenOffError
+    transport.close()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
+from google.protobuf.any_pb2 import Any
 from google.protobuf.message import DecodeError, Message
 from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 from google.rpc.status_pb2 import Status as RpcStatus
@@ -37,25 +39,33 @@ def bad_request(violations: Sequence[tuple[str, str]]) -> RpcError:
     """Return INVALID_ARGUMENT with a ``BadRequest``.
 
     Args:
-        violations: The fields that are wrong, each with what is wrong with it.
+        violations: The fields that are wrong, each with what is wrong with it; an empty one is
+            the whole request.
     """
     detail = BadRequest()
     for field, description in violations:
         detail.field_violations.add(field=field, description=description)
-    message = "; ".join(f"{field}: {description}" for field, description in violations)
+    message = "; ".join(": ".join(filter(None, violation)) for violation in violations)
     status = RpcStatus(code=Status.INVALID_ARGUMENT.code, message=message)
     status.details.add().Pack(detail)
     return RpcError(Status.INVALID_ARGUMENT, message, [(_KEY, status.SerializeToString())])
 
 
-def _details(error: RpcError, kind: type[Detail]) -> Iterator[Detail]:
-    details = dict(error.trailers).get(_KEY)
-    if not isinstance(details, bytes):
-        return
+def details(error: RpcError) -> Sequence[Any]:
+    """Return all details of an RPC that failed, of whatever types."""
+    status = dict(error.trailers).get(_KEY)
+    if not isinstance(status, bytes):
+        return ()
     try:
-        for detail in RpcStatus.FromString(details).details:
+        found: Sequence[Any] = RpcStatus.FromString(status).details
+    except DecodeError:
+        return ()
+    return found
+
+
+def _details(error: RpcError, kind: type[Detail]) -> Iterator[Detail]:
+    with suppress(DecodeError):
+        for detail in details(error):
             found = kind()
             if detail.Unpack(found):
                 yield found
-    except DecodeError:
-        return

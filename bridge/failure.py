@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bridge.error_details import field_violations, retry_delay
+from google.protobuf.any_pb2 import Any
+
+from bridge.error_details import details, field_violations, retry_delay
 from bridge.status import Status
 from bridge.upstream import RpcError
 
@@ -20,6 +22,7 @@ class Failure:
         fields: Each field of the request that is wrong, by its path, and what is wrong with it.
         retry_after: Seconds after which the backend wants to be asked again, if it said so.
         request_id: The ``x-request-id`` of the request, if it has one.
+        details: What the backend has added to the status.
     """
 
     message: str
@@ -27,6 +30,7 @@ class Failure:
     fields: Sequence[tuple[str, str]] = ()
     retry_after: float | None = None
     request_id: str | None = None
+    details: Sequence[Any] = ()
 
 
 def describe(error: RpcError, request_id: str, *, show_details: bool) -> Failure:
@@ -48,4 +52,5 @@ def describe(error: RpcError, request_id: str, *, show_details: bool) -> Failure
         message = f"{status.sentence} Request id: {request_id}"
     else:
         message = error.message or status.sentence
-    return Failure(message, status, field_violations(error), retry_delay(error), request_id)
+    told = details(error) if show_details or not status.private else ()
+    return Failure(message, status, field_violations(error), retry_delay(error), request_id, told)

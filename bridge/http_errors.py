@@ -16,8 +16,10 @@ from bridge.deadlines import InvalidTimeoutError
 from bridge.dialects.errors import ErrorForm
 from bridge.dialects.plain import PlainErrors
 from bridge.dialects.wires import Wire, error_form
+from bridge.error_details import bad_request
 from bridge.failure import Failure, describe
 from bridge.status import Status
+from bridge.transcoding.request import RequestError
 from bridge.upstream import RpcError
 
 _STATUS_OF_HTTP = {
@@ -38,6 +40,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(InvalidTimeoutError, _invalid_timeout)
     app.add_exception_handler(RpcError, _rpc_error)
+    app.add_exception_handler(RequestError, _no_message)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -96,6 +99,11 @@ async def _rpc_error(request: Request, error: Exception) -> Response:
     return ErrorResponse(lambda form: form.http(failure.status), failure)
 
 
+async def _no_message(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestError)
+    return await _rpc_error(request, bad_request([(error.field, error.reason)]))
+
+
 async def _unexpected(request: Request, error: Exception) -> Response:
     # Starlette answers this one outside all middleware; it raises `error` again, and the
     # server logs it.
@@ -141,7 +149,7 @@ class ErrorResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
         state = scope.get("state", {})
-        form = error_form(state.get("wire", Wire.PLAIN))
+        form = state.get("error_form") or error_form(state.get("wire", Wire.PLAIN))
         failure = replace(self._failure, request_id=state.get("request_id"))
         content, http_status = form.content(failure), self._http_status(form)
         response = Response(content, http_status, self._further_headers, form.media_type)

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
+    FilePath,
     SecretStr,
+    StringConstraints,
     ValidationError,
     field_validator,
     model_validator,
@@ -27,15 +30,19 @@ from pydantic_settings import (
 
 from bridge.deadlines import Deadlines
 from bridge.dialects.wires import Wire
+from bridge.transcoding.json_writer import JsonOptions
+from bridge.transcoding.streams import ArrayFailure, StreamFormat
 from bridge.upstream.address import Address, parse
 from bridge.upstream.call import ChannelOptions
 from bridge.upstream.credentials import CredentialFiles, CredentialsError
+from bridge.upstream.metadata import is_reserved
 from bridge.upstream.transport import Transport
 
 PREFIX = "BRIDGE_"
 
 # RFC 3986, section 3.2, less what no certificate can name.
 _LABEL = r"[0-9A-Za-z_]([0-9A-Za-z_-]*[0-9A-Za-z_])?"
+_METADATA = re.compile(r"[0-9a-z_.-]+")
 _AUTHORITY = re.compile(rf"({_LABEL}(\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(:[0-9]{{1,5}})?")
 
 
@@ -47,7 +54,19 @@ def _split_text(value: object) -> object:
     return _split(value) if isinstance(value, str) else value
 
 
+def _is_metadata(name: str) -> str:
+    if not _METADATA.fullmatch(name) or is_reserved(name):
+        raise ValueError(f"{name!r} can't be metadata of an application")
+    return name
+
+
 CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(_split_text)]
+Paths = Annotated[list[FilePath], NoDecode, BeforeValidator(_split_text)]
+HeaderNames = Annotated[
+    list[Annotated[str, StringConstraints(to_lower=True), AfterValidator(_is_metadata)]],
+    NoDecode,
+    BeforeValidator(_split_text),
+]
 
 
 class Settings(BaseSettings):
@@ -118,6 +137,55 @@ class Settings(BaseSettings):
         gt=0,
         le=3600,
         description="Seconds to the answer of a ping, without which the connection is lost.",
+    )
+    services: CommaSeparated = Field(
+        [],
+        description="Full names of the gRPC services that are exposed as HTTP and JSON, separated "
+        "by commas; * for all.",
+    )
+    descriptors: Paths = Field(
+        [],
+        description="Files of descriptor sets that have these services, separated by commas, as "
+        "buf build makes them.",
+    )
+    reflection: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Ask the backends what services they have; auto: if there are no descriptors.",
+    )
+    http_rules: FilePath | None = Field(
+        None,
+        description="YAML file of a google.api.Service, whose HTTP rules replace those of the "
+        "protos.",
+    )
+    stream_format: StreamFormat = Field(
+        StreamFormat.SSE,
+        description="Form of a stream of these services for a client whose Accept leaves it open: "
+        "sse, ndjson or array.",
+    )
+    array_failure: ArrayFailure = Field(
+        ArrayFailure.ELEMENT,
+        description="How an array tells that its stream failed: element, a last one; or cut, no "
+        "end.",
+    )
+    json_defaults: bool = Field(
+        False, description="Write fields that have their default value, too."
+    )
+    json_proto_names: bool = Field(
+        False, description="Write fields with the names of the proto, not in lowerCamelCase."
+    )
+    json_enum_numbers: bool = Field(False, description="Write enums as numbers, not as names.")
+    json_ignore_unknown: bool = Field(
+        False, description="Ignore fields that a request has and its message hasn't."
+    )
+    forward_headers: HeaderNames = Field(
+        [],
+        description="Headers that go to the backends as metadata with calls of these services, "
+        "separated by commas.",
+    )
+    return_metadata: HeaderNames = Field(
+        [],
+        description="Metadata of the backends that their answers have as headers, or as an event "
+        "at the end, separated by commas.",
     )
     cors_origins: CommaSeparated = Field(
         [],
@@ -254,6 +322,18 @@ class Settings(BaseSettings):
         )
 
     @property
+    def asks_for_schema(self) -> bool:
+        """Whether the backends are asked what services they have."""
+        return bool(self.services) and (
+            self.reflection == "on" or (self.reflection == "auto" and not self.descriptors)
+        )
+
+    @property
+    def json_options(self) -> JsonOptions:
+        """How messages are written as JSON."""
+        return JsonOptions(self.json_defaults, self.json_proto_names, self.json_enum_numbers)
+
+    @property
     def channel_options(self) -> ChannelOptions:
         """How a connection to a backend is made and kept."""
         return ChannelOptions(
@@ -310,6 +390,16 @@ class Settings(BaseSettings):
             self.credential_files.read()
         except CredentialsError as error:
             raise ValueError(str(error)) from error
+        return self
+
+    @model_validator(mode="after")
+    def _services_have_a_schema(self) -> Self:
+        if self.descriptors and not self.services:
+            raise ValueError(f"set {_variable('services')} to what is exposed of the descriptors")
+        if self.services and not self.descriptors and self.reflection == "off":
+            raise ValueError(
+                f"{_variable('services')} needs {_variable('descriptors')}, or reflection"
+            )
         return self
 
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable
 from contextlib import suppress
 
 from starlette.exceptions import HTTPException
@@ -91,11 +91,17 @@ class StreamLimitMiddleware:
         total: The most open requests.
         per_client: The most open requests of one client address; 0 for any number.
         counts: How many are open, where those are counted too that this process doesn't serve.
-        gets: The paths at which a ``GET`` would stream; a ``POST`` does everywhere.
+        gets: Returns of the scope of a ``GET`` whether it would stream; all else does.
     """
 
     def __init__(
-        self, app: ASGIApp, *, total: int, per_client: int, counts: Counts, gets: Collection[str]
+        self,
+        app: ASGIApp,
+        *,
+        total: int,
+        per_client: int,
+        counts: Counts,
+        gets: Callable[[Scope], bool],
     ) -> None:
         self._app = app
         self._gets = gets
@@ -122,8 +128,12 @@ class StreamLimitMiddleware:
             self._counts.remove(client)
 
     def _would_stream(self, scope: Scope) -> bool:
-        method = scope["method"]
-        return method == "POST" or (method == "GET" and scope["path"] in self._gets)
+        match scope["method"]:
+            case "OPTIONS" | "HEAD":
+                return False
+            case "GET":
+                return self._gets(scope)
+        return True
 
     def _refusal(self, client: str) -> tuple[int, str] | None:
         if self._counts.streams() >= self._total:

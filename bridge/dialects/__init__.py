@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from bridge.dialects.errors import ErrorForm
 from bridge.failure import Failure
-from bridge.telemetry.record import StreamAccount
+from bridge.telemetry.record import CallAccount, StreamAccount
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 
+Message_contra = TypeVar("Message_contra", contravariant=True)
+Account_contra = TypeVar("Account_contra", bound=CallAccount[Any], contravariant=True)
 
-class Dialect(Protocol):
+
+class Dialect(Protocol[Message_contra, Account_contra]):
     """How one stream is written.
 
     Attributes:
@@ -24,7 +27,7 @@ class Dialect(Protocol):
         """How a failure before the first message is told."""
         ...
 
-    def message(self, message: StreamCompletionResponse) -> bytes:
+    def message(self, message: Message_contra) -> bytes:
         """Return the frames of a message; empty when it has nothing to show.
 
         Raises:
@@ -36,11 +39,14 @@ class Dialect(Protocol):
         """Return what shows a client that a silent stream lives."""
         ...
 
-    def error(self, failure: Failure) -> bytes:
-        """Return the frames that end a stream with an error."""
+    def error(self, failure: Failure) -> bytes | None:
+        """Return the frames that end a stream with an error.
+
+        None: this wire has none, and the connection is to break instead.
+        """
         ...
 
-    def closing(self, account: StreamAccount) -> bytes:
+    def closing(self, account: Account_contra) -> bytes:
         """Return the frames that end a finished stream, of which ``account`` knows the rest.
 
         Raises:
@@ -49,7 +55,10 @@ class Dialect(Protocol):
         ...
 
 
-class WholeDialect(Dialect, Protocol):
+CompletionDialect = Dialect[StreamCompletionResponse, StreamAccount]
+
+
+class WholeDialect(CompletionDialect, Protocol):
     """How one stream is written, or its whole."""
 
     def whole(self, account: StreamAccount) -> dict[str, Any]:

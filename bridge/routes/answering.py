@@ -8,14 +8,16 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Response
 
+from bridge.call_response import NO_HEADERS, OpenCall
 from bridge.deadlines import Deadlines, requested_total
-from bridge.dialects import Dialect, WholeDialect
+from bridge.dialects import CompletionDialect, WholeDialect
 from bridge.request_id import HEADER
 from bridge.state import BridgeState, RequestId, State
-from bridge.stream import NO_HEADERS, OpenCall, StreamResponse, WholeResponse
+from bridge.stream import StreamResponse
 from bridge.telemetry.record import StreamAccount
 from bridge.upstream.completion import STREAM_COMPLETION
-from protos.completion.v1.completion_pb2 import StreamCompletionRequest
+from bridge.whole import WholeResponse
+from protos.completion.v1.completion_pb2 import StreamCompletionRequest, StreamCompletionResponse
 
 
 class Answering:
@@ -50,7 +52,7 @@ class Answering:
     def stream(
         self,
         request: StreamCompletionRequest,
-        dialect: Dialect,
+        dialect: CompletionDialect,
         *,
         status_first: bool,
         headers: Mapping[str, str] = NO_HEADERS,
@@ -69,7 +71,7 @@ class Answering:
     def _account(self, request: StreamCompletionRequest, *, keep_answer: bool) -> StreamAccount:
         return StreamAccount(self.request_id, request.model, keep_answer=keep_answer)
 
-    def _open_call(self, request: StreamCompletionRequest) -> OpenCall:
+    def _open_call(self, request: StreamCompletionRequest) -> OpenCall[StreamCompletionResponse]:
         metadata = [(HEADER, self.request_id)]
         return partial(self._state.backends.stream, STREAM_COMPLETION, (request,), metadata)
 

@@ -27,6 +27,14 @@ _AT_PATH: Mapping[str, Sequence[Wire]] = {
 _OLLAMA = frozenset({"/api/generate", "/api/tags"})
 
 
+def unprefixed(path: str) -> str:
+    """Return the path at which a wire's route is also found, if its wire is chosen otherwise."""
+    for wire in Wire:
+        if path.startswith(f"/{wire}/"):
+            return path.removeprefix(f"/{wire}")
+    return path
+
+
 class WireMiddleware:
     """Puts a request's wire into ``request.state.wire``, and what belongs to it into its path.
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import InitVar, asdict, dataclass, field
+from dataclasses import KW_ONLY, InitVar, asdict, dataclass, field, replace
+from typing import Generic, TypeVar
 
 import structlog
 
 from bridge.answer import Answer
+from bridge.upstream import Metadata
+from bridge.upstream.completion import STREAM_COMPLETION
 from bridge.verdict import Outcome, Verdict
 from protos.completion.v1.completion_pb2 import FinishReason, StreamCompletionResponse
 
 _log = structlog.get_logger("bridge.stream")
+
+Message = TypeVar("Message")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,7 @@ class StreamRecord:
 
     Attributes:
         request_id: The ``x-request-id`` of the request.
+        method: The path of the RPC: ``/package.Service/Method``.
         model: The model that answered, else the one that was asked for; may be empty.
         backend: Where the backend listens that had the RPC last; empty if none could be found.
         outcome: How it ended.
@@ -47,30 +53,83 @@ class StreamRecord:
     """
 
     request_id: str
-    model: str
+    method: str
     backend: str
     outcome: Outcome
     code: str | None
     error: str
     messages: int
-    characters: int
-    finish_reason: str | None
-    usage: Usage | None
     retries: int
     first_message_seconds: float | None
     duration_seconds: float
-    text: str = field(repr=False)
+    model: str = ""
+    characters: int = 0
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    text: str = field(default="", repr=False)
 
 
 StreamHook = Callable[[StreamRecord], None]
 
 
 @dataclass(slots=True)
-class StreamAccount:
-    """Counts what a stream sends.
+class CallAccount(Generic[Message]):
+    """Counts what an RPC, of whatever messages, sends to the client.
 
     Args:
         request_id: The ``x-request-id`` of the request.
+        method: The path of the RPC.
+
+    Attributes:
+        trailers: The trailing metadata of the backend, once it has come.
+    """
+
+    request_id: str
+    _: KW_ONLY
+    method: str
+    backend: str = ""
+    messages: int = 0
+    retries: int = 0
+    started: float = field(default_factory=time.monotonic)
+    last_message: float | None = None
+    trailers: Metadata = ()
+    _first_message: float | None = None
+
+    def add(self, messages: Sequence[Message], now: float) -> None:
+        """Count messages that have been handed to the client at ``now`` (``time.monotonic``)."""
+        if not messages:
+            return
+        self.last_message = now
+        if self._first_message is None:
+            self._first_message = now
+        self.messages += len(messages)
+        self._take_in(messages)
+
+    def close(self, verdict: Verdict) -> StreamRecord:
+        """Return the record of the stream, which ended with ``verdict``."""
+        error, first = verdict.error, self._first_message
+        return StreamRecord(
+            request_id=self.request_id,
+            method=self.method,
+            backend=self.backend,
+            outcome=verdict.outcome,
+            code=error.status.name if error else None,
+            error=(error.cause or error.message) if error else "",
+            messages=self.messages,
+            retries=self.retries,
+            first_message_seconds=None if first is None else first - self.started,
+            duration_seconds=time.monotonic() - self.started,
+        )
+
+    def _take_in(self, messages: Sequence[Message]) -> None:
+        """Take in what the messages say."""
+
+
+@dataclass(slots=True)
+class StreamAccount(CallAccount[StreamCompletionResponse]):
+    """Counts what a stream of a completion sends.
+
+    Args:
         model: The model that was asked for; may be empty.
         keep_answer: Whether somebody wants the whole answer.
 
@@ -79,19 +138,13 @@ class StreamAccount:
         finish_reasons: Why choices stopped, of those that have said so.
     """
 
-    request_id: str
     model: str
     keep_answer: InitVar[bool]
-    backend: str = ""
-    messages: int = 0
     characters: int = 0
     finish_reasons: dict[int, str] = field(default_factory=dict)
     usage: Usage | None = None
-    retries: int = 0
-    started: float = field(default_factory=time.monotonic)
-    last_message: float | None = None
     answer: Answer | None = None
-    _first_message: float | None = None
+    method: str = field(default=STREAM_COMPLETION.path, kw_only=True)
 
     def __post_init__(self, keep_answer: bool) -> None:
         if keep_answer:
@@ -102,15 +155,20 @@ class StreamAccount:
         """Why the model stopped, if it said so; of several choices, the first."""
         return self.finish_reasons.get(0)
 
-    def add(self, messages: Sequence[StreamCompletionResponse], now: float) -> None:
-        """Count messages that have been handed to the client at ``now`` (``time.monotonic``)."""
-        if not messages:
-            return
-        self.last_message = now
-        if not self.messages:
-            self._first_message = now
+    def close(self, verdict: Verdict) -> StreamRecord:
+        """Return the record of the stream, which ended with ``verdict``."""
+        return replace(
+            CallAccount.close(self, verdict),
+            model=self.model,
+            characters=self.characters,
+            finish_reason=self.finish_reason,
+            usage=self.usage,
+            text="" if self.answer is None else self.answer.text,
+        )
+
+    def _take_in(self, messages: Sequence[StreamCompletionResponse]) -> None:
+        if self.messages == len(messages):
             self.model = messages[0].model or self.model
-        self.messages += len(messages)
         if self.answer is not None:
             self.answer.add(messages)
         for message in messages:
@@ -121,26 +179,6 @@ class StreamAccount:
             if message.HasField("usage"):
                 usage = message.usage
                 self.usage = Usage(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens)
-
-    def close(self, verdict: Verdict) -> StreamRecord:
-        """Return the record of the stream, which ended with ``verdict``."""
-        error, first = verdict.error, self._first_message
-        return StreamRecord(
-            request_id=self.request_id,
-            model=self.model,
-            backend=self.backend,
-            outcome=verdict.outcome,
-            code=error.status.name if error else None,
-            error=(error.cause or error.message) if error else "",
-            messages=self.messages,
-            characters=self.characters,
-            finish_reason=self.finish_reason,
-            usage=self.usage,
-            retries=self.retries,
-            first_message_seconds=None if first is None else first - self.started,
-            duration_seconds=time.monotonic() - self.started,
-            text="" if self.answer is None else self.answer.text,
-        )
 
 
 def finish_reason_name(reason: FinishReason.ValueType) -> str:

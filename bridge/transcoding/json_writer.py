@@ -71,7 +71,25 @@ class JsonWriter:
         Raises:
             TypeError: it has an ``Any`` of a type that isn't in the pool.
         """
-        return orjson.dumps(self._message(message.DESCRIPTOR)(message))
+        return orjson.dumps(self.to_json(message))
+
+    def to_json(self, message: Message) -> Any:
+        """Return a message as what JSON is made of.
+
+        Raises:
+            TypeError: see ``write``.
+        """
+        return self._message(message.DESCRIPTOR)(message)
+
+    def of_field(self, field: FieldDescriptor) -> Callable[[Message], bytes]:
+        """Return what writes one field of a message, also if it has no value."""
+        name, (_, write) = field.name, self._field(field)
+
+        def of_field(message: Message) -> bytes:
+            value = getattr(message, name)
+            return orjson.dumps(value if write is None else write(value))
+
+        return of_field
 
     def _message(self, descriptor: Any) -> Write:
         write = self._messages.get(descriptor)

@@ -85,6 +85,11 @@ class PathTemplate:
     def __str__(self) -> str:
         return self.text
 
+    @property
+    def is_literal(self) -> bool:
+        """Whether it matches one path only."""
+        return not {ONE, REST} & set(self.segments)
+
     def variable(self, segment: int) -> Variable | None:
         """Return the variable that a segment, given by its number, is in."""
         for variable in self.variables:

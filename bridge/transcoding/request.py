@@ -26,7 +26,8 @@ _OUTER = re.compile(r"Failed to parse (\S+) field: ")
 _UNKNOWN = re.compile(r'Message type "[^"]*" has no field named "([^"]*)" at "[^".]*\.?([^"]*)"')
 _PLACE = re.compile(r' at "?[\w.\[\]]+"?$')
 
-_BOOLEANS = {"true": True, "false": False}
+# In a URL, what Envoy and grpc-gateway both take.
+_BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 
 
 class RequestError(ValueError):
@@ -197,7 +198,7 @@ def _value(field: FieldDescriptor, told: str, value: str) -> Any:
     ):
         return value
     try:
-        return _BOOLEANS[value]
+        return _BOOLEANS[value.lower()]
     except KeyError:
         raise RequestError(told, f"it is true or false, not {value!r}") from None
 

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from google.api.http_pb2 import HttpRule
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from bridge.transcoding.exposure_error import ExposureError
 from bridge.transcoding.path_table import PathTable
 from bridge.transcoding.path_template import PathTemplate, Variable, parse
 from bridge.transcoding.schema import RpcMethod
 
 WHOLE = "*"
 
+# Any content, as it is, of any media type.
+HTTP_BODY = "google.api.HttpBody"
 
-class RouteError(Exception):
-    """Rules that make no routes.
 
-    Attributes:
-        problems: A sentence for each.
-    """
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__(*problems)
-        self.problems = problems
-
-    def __str__(self) -> str:
-        return "\n".join(self.problems)
+class RouteError(ExposureError):
+    """Rules that make no routes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,5 +140,5 @@ def _check_body(message: Descriptor, template: PathTemplate, body: str) -> None:
     if body in ("", WHOLE):
         return
     _field(message, body)
-    if any(variable.field_path[0] == body for variable in template.variables):
+    if any(variable.field_path == (body,) for variable in template.variables):
         raise ValueError(f"{body} is set by the path and by the body")

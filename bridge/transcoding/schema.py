@@ -22,24 +22,17 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError
 
 from bridge.transcoding import comments
+from bridge.transcoding.exposure_error import ExposureError
+
+# What a status can have as details, whatever a service's own files import.
+_STATUS_FILES = ("google/rpc/status.proto", "google/rpc/error_details.proto")
 
 # Files that compilers bring themselves, and that are the same for all. Sets may leave them out.
 _COMMON = ("google/protobuf/", "google/api/", "google/rpc/")
 
 
-class SchemaError(Exception):
-    """Files that make no schema.
-
-    Attributes:
-        problems: A sentence for each.
-    """
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__(*problems)
-        self.problems = problems
-
-    def __str__(self) -> str:
-        return "\n".join(self.problems)
+class SchemaError(ExposureError):
+    """Files that make no schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +46,7 @@ class RpcMethod:
         response: What it answers, once or in a stream.
         client_streaming: Whether it takes a stream.
         server_streaming: Whether it answers with a stream.
-        no_side_effects: Whether to call it changes nothing, as its options say.
+        idempotency: What its options say of calling it twice.
         deprecated: Whether it should be called no more, as its options say.
         rule: The ``google.api.http`` of its options, if it has one.
     """
@@ -64,7 +57,7 @@ class RpcMethod:
     response: Descriptor
     client_streaming: bool
     server_streaming: bool
-    no_side_effects: bool
+    idempotency: MethodOptions.IdempotencyLevel.ValueType
     deprecated: bool
     rule: HttpRule | None
 
@@ -72,6 +65,16 @@ class RpcMethod:
     def path(self) -> str:
         """The path of the RPC."""
         return f"/{self.service}/{self.name}"
+
+    @property
+    def no_side_effects(self) -> bool:
+        """Whether to call it changes nothing."""
+        return self.idempotency == MethodOptions.NO_SIDE_EFFECTS
+
+    @property
+    def idempotent(self) -> bool:
+        """Whether to call it twice is as good as once."""
+        return self.idempotency != MethodOptions.IDEMPOTENCY_UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +113,19 @@ def read(paths: Iterable[Path]) -> Iterator[FileDescriptorProto]:
             continue
         for file in files:
             earlier, where = found.setdefault(file.name, (file, path))
-            if earlier != file:
+            if _without_source(earlier) != _without_source(file):
                 problems.append(f"{file.name} is not the same in {where} and in {path}")
     if problems:
         raise SchemaError(problems)
     for file, _ in found.values():
         yield file
+
+
+def _without_source(file: FileDescriptorProto) -> FileDescriptorProto:
+    bare = FileDescriptorProto()
+    bare.CopyFrom(file)
+    bare.ClearField("source_code_info")
+    return bare
 
 
 def build(files: Iterable[FileDescriptorProto]) -> Schema:
@@ -127,7 +137,7 @@ def build(files: Iterable[FileDescriptorProto]) -> Schema:
     Raises:
         SchemaError: an import is missing, or two files define the same name.
     """
-    by_name = _with_common({file.name: file for file in files})
+    by_name = _with_common(_status_files() | {file.name: file for file in files})
     pool = DescriptorPool()
     problems = []
     for name in _in_order(by_name):
@@ -149,6 +159,11 @@ def build(files: Iterable[FileDescriptorProto]) -> Schema:
             ]
     commented = chain.from_iterable(map(comments.of_file, by_name.values()))
     return Schema(pool, services, dict(commented))
+
+
+def _status_files() -> dict[str, FileDescriptorProto]:
+    files = (_common(name) for name in _STATUS_FILES)
+    return {file.name: file for file in files if file is not None}
 
 
 def _with_common(files: dict[str, FileDescriptorProto]) -> dict[str, FileDescriptorProto]:
@@ -204,7 +219,7 @@ def _method(method: MethodDescriptor, declared: MethodDescriptorProto) -> RpcMet
         response=method.output_type,
         client_streaming=declared.client_streaming,
         server_streaming=declared.server_streaming,
-        no_side_effects=options.idempotency_level == MethodOptions.NO_SIDE_EFFECTS,
+        idempotency=options.idempotency_level,
         deprecated=options.deprecated,
         rule=options.Extensions[http] if options.HasExtension(http) else None,
     )

@@ -7,7 +7,7 @@ grpc-gateway takes as ``grpc_api_configuration``, too. It is a ``google.api.Serv
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from google.api.service_pb2 import Service
 from google.protobuf.json_format import ParseDict, ParseError
 
 from bridge.transcoding import yaml_file
+from bridge.transcoding.exposure_error import ExposureError
 from bridge.transcoding.request import named
 from bridge.transcoding.schema import RpcMethod
 from bridge.transcoding.spelling import instead_of
@@ -32,19 +33,8 @@ _HTTP_KEYS = frozenset(
 )
 
 
-class ServiceConfigError(Exception):
-    """A service configuration that can't be used.
-
-    Attributes:
-        problems: A sentence for each.
-    """
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__(*problems)
-        self.problems = problems
-
-    def __str__(self) -> str:
-        return "\n".join(self.problems)
+class ServiceConfigError(ExposureError):
+    """A service configuration that can't be used."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from bridge.upstream.call import (
     Response,
     RpcError,
 )
+from bridge.upstream.completion import SERVICE
 from bridge.upstream.credentials import CredentialFiles, Credentials, CredentialsError
 from bridge.upstream.link import Link
 
@@ -56,8 +57,10 @@ class Backends:
         options: How each connection is made and kept.
         connect: The transport.
         refresh: Seconds between two looks at names and files.
+        health_service: Of which service backends are asked whether they serve; empty for all.
 
     Attributes:
+        arrived: Set when a backend begins to serve, or does so again.
         refreshed: How many of these looks there were.
     """
 
@@ -69,6 +72,7 @@ class Backends:
         *,
         connect: Connect,
         refresh: float,
+        health_service: str = SERVICE,
     ) -> None:
         self._files = files
         self._options = options
@@ -79,6 +83,8 @@ class Backends:
         self._links: dict[Endpoint, Link] = {}
         self._draining: set[asyncio.Task[None]] = set()
         self._lost = asyncio.Event()
+        self._health_service = health_service
+        self.arrived = asyncio.Event()
         self._unresolved: dict[Address, str] = {}
         self.refreshed = 0
 
@@ -154,7 +160,7 @@ class Backends:
             EncodeError: a request can't be sent.
             ValueError: the metadata can't be sent.
         """
-        link = self._place()
+        link = self.place()
         return link.channel.stream(method, requests, (*metadata, *link.metadata), deadline=deadline)
 
     async def unary(
@@ -173,7 +179,7 @@ class Backends:
         """
         tries_left = UNSEEN_TRIES
         while True:
-            link = self._place()
+            link = self.place()
             sent = (*metadata, *link.metadata)
             try:
                 return await link.channel.unary(method, request, sent, deadline=deadline)
@@ -182,7 +188,12 @@ class Backends:
                     raise
                 tries_left -= 1
 
-    def _place(self) -> Link:
+    def place(self) -> Link:
+        """Return the link that gets the next call.
+
+        Raises:
+            RpcError: no backend has been found, with UNAVAILABLE.
+        """
         if not self._links:
             raise self._not_found()
         return min(self.links, key=lambda link: link.load)
@@ -226,7 +237,15 @@ class Backends:
         made: dict[Endpoint, Link] = {}
         async with AsyncExitStack() as unless_all_are_made:
             for endpoint in endpoints:
-                link = Link(endpoint, self._credentials, self._options, self._connect, self._lost)
+                link = Link(
+                    endpoint,
+                    self._credentials,
+                    self._options,
+                    self._connect,
+                    lost=self._lost,
+                    arrived=self.arrived,
+                    health_service=self._health_service,
+                )
                 unless_all_are_made.push_async_callback(link.close)
                 made[endpoint] = link
             unless_all_are_made.pop_all()

@@ -56,6 +56,8 @@ class Link:
         options: How the connection is made and kept.
         connect: The transport.
         lost: Set whenever the backend can't be reached.
+        arrived: Set whenever it begins to serve, or does so again.
+        health_service: Of which service it is asked whether it serves; empty for all.
     """
 
     def __init__(
@@ -64,7 +66,10 @@ class Link:
         credentials: Credentials,
         options: ChannelOptions,
         connect: Connect,
+        *,
         lost: asyncio.Event,
+        arrived: asyncio.Event,
+        health_service: str,
     ) -> None:
         self.endpoint = endpoint
         self.credentials = credentials
@@ -77,6 +82,8 @@ class Link:
         # would take it for ever.
         self._health_channel = connect(endpoint, options, credentials.tls, _Unobserved())
         self._lost = lost
+        self._arrived = arrived
+        self._health_service = health_service
         self._idle = asyncio.Event()
         self._idle.set()
         self._suspect_until = float("-inf")
@@ -137,7 +144,9 @@ class Link:
         while True:
             next_attempt = time.monotonic() + _PAUSE_SECONDS
             try:
-                async for obstacle in watch(self._health_channel, self.metadata):
+                async for obstacle in watch(
+                    self._health_channel, self._health_service, self.metadata
+                ):
                     failures = 0
                     self._learn(
                         Health.SERVING if obstacle is None else Health.NOT_SERVING, obstacle
@@ -162,6 +171,8 @@ class Link:
             log("backend health", backend=self.endpoint.target, health=health.name, reason=reason)
         if health is Health.SERVING:
             self.channel.reconnect()
+            if self.health is not Health.SERVING:
+                self._arrived.set()
         self.health, self.obstacle = health, obstacle
         if health is not Health.UNKNOWN:
             self.known.set()

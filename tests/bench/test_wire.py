@@ -5,7 +5,7 @@ import pytest
 
 from bench.order import MODEL, PROMPT_TOKENS, last_text, stamped_text
 from bench.wire import WIRES, Grammar, Reading
-from bridge.dialects import Dialect
+from bridge.dialects import CompletionDialect
 from bridge.dialects.anthropic_messages import AnthropicDialect
 from bridge.dialects.openai_chat import OpenAIChatDialect
 from bridge.dialects.openai_responses import OpenAIResponsesDialect
@@ -20,7 +20,7 @@ COUNT = 12
 
 REQUEST = "0123456789abcdef" * 2
 # How the bridge itself writes each wire, but the plain one.
-DIALECTS: dict[str, Callable[[], Dialect]] = {
+DIALECTS: dict[str, Callable[[], CompletionDialect]] = {
     "openai": lambda: OpenAIChatDialect(f"chatcmpl-{REQUEST}", 1_234_567_890, ""),
     "openai-responses": lambda: OpenAIResponsesDialect(
         f"resp_{REQUEST}", 1_234_567_890, {"model": ""}, logprobs=False
@@ -30,7 +30,7 @@ DIALECTS: dict[str, Callable[[], Dialect]] = {
 }
 
 
-def written(dialect: Dialect, texts: Sequence[str]) -> list[str]:
+def written(dialect: CompletionDialect, texts: Sequence[str]) -> list[str]:
     account = StreamAccount(REQUEST, "", keep_answer=False)
     total = PROMPT_TOKENS + COUNT
     account.usage = Usage(PROMPT_TOKENS, COUNT, total)

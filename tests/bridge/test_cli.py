@@ -175,3 +175,45 @@ async def test_serve_logs_what_it_is_and_ends_with_0(
     events = [r["event"] for r in bridge.records]
     assert events == ["backend health", "listening", "stopping"]
     assert bridge.other_output == []
+
+
+async def test_routes_are_printed_as_a_table(backend_server: backend.server.Server) -> None:
+    status, out, err = await run(
+        *("routes", "--backend", backend_server.address, "--services", "grpc.health.v1.Health")
+    )
+    assert (status, err) == (0, "")
+    assert out == (
+        "METHOD  PATH                          STREAMS   RPC\n"
+        "POST    /grpc.health.v1.Health/Check  -         grpc.health.v1.Health/Check\n"
+        "POST    /grpc.health.v1.Health/List   -         grpc.health.v1.Health/List\n"
+        "POST    /grpc.health.v1.Health/Watch  response  grpc.health.v1.Health/Watch\n"
+    )
+
+
+async def test_without_a_service_there_are_no_routes() -> None:
+    assert await run("routes") == (
+        1,
+        "",
+        "No service is exposed: name some with --services, or * for all.\n",
+    )
+
+
+async def test_routes_of_a_backend_that_is_not_there_are_1_with_the_reason() -> None:
+    status, out, err = await run("routes", "--backend", "127.0.0.1:1", "--services", "*")
+    assert (status, out) == (1, "")
+    assert err.startswith("The services can't be exposed.\n")
+    assert err.endswith("Connection refused\n")
+
+
+@pytest.mark.parametrize("command", ["serve", "check", "routes"])
+async def test_descriptors_that_can_not_be_used_are_2_with_the_reason(
+    command: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "some.txt"
+    path.write_text("no descriptors")
+    status, _, err = await run(command, "--descriptors", str(path), "--services", "*")
+    assert status == 2
+    assert err == (
+        "The services can't be exposed.\n"
+        f"{path} is no descriptor set: make one with buf build -o {path}\n"
+    )

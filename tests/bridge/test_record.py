@@ -73,6 +73,7 @@ async def test_each_stream_is_one_log_line_without_its_text() -> None:
         "event": "stream ended",
         "level": "warning",
         "request_id": "failed",
+        "method": "/completion.v1.CompletionService/StreamCompletion",
         "model": "script",
         "backend": address,
         "outcome": "failed",

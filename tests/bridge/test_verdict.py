@@ -12,7 +12,7 @@ import pytest
 from starlette.types import Message
 
 from bridge.deadlines import Deadlines
-from bridge.dialects import Dialect
+from bridge.dialects import CompletionDialect
 from bridge.dialects.plain import PlainDialect
 from bridge.open_streams import OpenStreams
 from bridge.settings import Settings
@@ -113,7 +113,7 @@ class Direct:
 class Run:
     """One stream, its RPC and its client, without a network between them."""
 
-    def __init__(self, dialect: Dialect | None = None, *, age: float = 0) -> None:
+    def __init__(self, dialect: CompletionDialect | None = None, *, age: float = 0) -> None:
         self.call = Call()
         self.records: list[StreamRecord] = []
         self.body = b""

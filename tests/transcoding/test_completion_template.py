@@ -126,6 +126,7 @@ def asking(**request: Any) -> StreamCompletionRequest:
         ("knobs: {}", {"knobs": {}}),
         ("turns: [{who: a}, {says: $system}]", {"turns": [{"who": "a"}]}),
         ("turns: [{inner: [{says: $model}]}]", {"turns": [{"inner": [{"says": "m"}]}]}),
+        ("turns: [{inner: [{says: $system}]}]", {}),
         ("{first: $system, second: $model}", {"second": "m"}),
         ("{first: $model, second: b}", {"first": "m"}),
         ("camel_case: {$if: model, $then: a, $else: b}", {"camel_case": "a"}),
@@ -298,10 +299,14 @@ def test_what_is_as_good_as_not_asked_for_is_not_refused(schema: Schema, tmp_pat
         "choices": 1,
         "frequency_penalty": 0.0,
         "presence_penalty": 0.0,
-        "parallel_tool_calls": True,
+        "parallel_tool_calls": False,
         "tool_choice": ToolChoice(mode=ToolChoice.MODE_NONE),
     }
     assert filled(schema, tmp_path, "", **nothing) == {}
+    tools = "turns: {$each: tools, $as: {who: $name}}"
+    auto = ToolChoice(mode=ToolChoice.MODE_AUTO)
+    asked = {"tools": [Tool(name="f")], "parallel_tool_calls": True, "tool_choice": auto}
+    assert filled(schema, tmp_path, tools, **asked) == {"turns": [{"who": "f"}]}
 
 
 def test_what_is_ignored_gets_lost(schema: Schema, tmp_path: Path) -> None:
@@ -310,6 +315,39 @@ def test_what_is_ignored_gets_lost(schema: Schema, tmp_path: Path) -> None:
     completion = mapped(schema, tmp_path, PROMPT, ignore=[*ignored, "tools"])
     found = refusal(completion, tools=[TOOL], **EVERYTHING)
     assert {field for field, _ in found} == {*EVERYTHING} - {*ignored}
+
+
+RESULT = """
+turns:
+  $each: messages
+  $as:
+    who: $role
+    says: $content
+    inner: [{who: %s}, {$each: tool_calls, $as: {who: $name}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("named_by", "name"), [("$tool_call_id", "c"), ("$tool_name", "f")], ids=["id", "tool"]
+)
+def test_a_result_has_the_id_or_the_tool_of_its_call(
+    schema: Schema, tmp_path: Path, named_by: str, name: str
+) -> None:
+    messages = [
+        Message(role=Role.ROLE_ASSISTANT, tool_calls=CALLS),
+        Message(role=Role.ROLE_TOOL, content="r", tool_call_id="c"),
+    ]
+    completion = mapped(schema, tmp_path, RESULT % named_by)
+    found = MessageToDict(completion.request(asking(messages=messages)))
+    assert found["turns"][1] == {"who": "tool", "says": "r", "inner": [{"who": name}]}
+
+
+def test_a_result_that_names_no_call_is_refused(schema: Schema, tmp_path: Path) -> None:
+    message = Message(role=Role.ROLE_TOOL, content="r", tool_call_id="c")
+    completion = mapped(schema, tmp_path, RESULT % "$model")
+    assert refusal(completion, messages=[message]) == [
+        ("messages.0.tool_call_id", "This is not supported by the backend")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_a_query_sets_fields(schema: Schema, query: str, fields: dict[str, Any])
         ("author=a", "author: it is a message: name a field of it"),
         ("notes=a", "notes: it is a message: name a field of it"),
         ("labels=a", "labels: it is a message: name a field of it"),
-        ("lent=1", "lent: it is true or false, not '1'"),
+        ("lent=yes", "lent: it is true or false, not 'yes'"),
         ("maybe=yes", "maybe: it is true or false, not 'yes'"),
         ("display_name=a&displayName=b", "display_name: it is set twice"),
         ("pages=1&pages=2", "pages: it is set twice"),

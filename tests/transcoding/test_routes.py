@@ -114,7 +114,7 @@ def test_a_path_can_set_what_json_writes_as_a_text(compile_protos: Compile) -> N
         ('get: "/v1/{author}"', "p.Book.author can't be set by a path: it is no single value"),
         ('get: "/v1" body: "*"', "GET /v1 can't have a body"),
         ('put: "/v1" body: "title"', "p.Book has no field title"),
-        ('put: "/v1/{author.name}" body: "author"', "author is set by the path and by the body"),
+        ('put: "/v1/{name}" body: "name"', "name is set by the path and by the body"),
         ('get: "/v1" response_body: "title"', "p.Book has no field title"),
         (
             'get: "/v1" additional_bindings { get: "/v2" additional_bindings { get: "/v3" } }',

@@ -1,0 +1,53 @@
+"""The description of all routes, with those of the services that are exposed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bridge.transcoding.catalog import Catalog
+from bridge.transcoding.exposed import Exposed
+from bridge.transcoding.json_writer import JsonOptions
+from bridge.transcoding.openapi import describe
+
+Document = dict[str, Any]
+
+
+class Description:
+    """Adds the routes of a catalog to a document in OpenAPI 3.1.
+
+    Args:
+        own: Returns the document of the bridge's own routes.
+        catalog: Has the others.
+        options: How their messages are written.
+    """
+
+    def __init__(self, own: Callable[[], Document], catalog: Catalog, options: JsonOptions) -> None:
+        self._own = own
+        self._catalog = catalog
+        self._options = options
+        self._described: Exposed | None = None
+        self._document: Document = {}
+
+    def __call__(self) -> Document:
+        """Return the document, made anew when something else is exposed."""
+        exposed = self._catalog.exposed
+        if exposed is None or not exposed.services:
+            return self._own()
+        if exposed is not self._described:
+            self._document = _merged(self._own(), exposed, self._options)
+            self._described = exposed
+        return self._document
+
+
+def _merged(own: Document, exposed: Exposed, options: JsonOptions) -> Document:
+    services = describe(exposed.table, options, exposed.schema.comments)
+    components = {**own.get("components", {})}
+    components["schemas"] = components.get("schemas", {}) | services["components"]["schemas"]
+    return {
+        **own,
+        # A path of ours that a service's template has, too, is ours.
+        "paths": services["paths"] | own["paths"],
+        "components": components,
+        "tags": [*own.get("tags", ()), *services["tags"]],
+    }

@@ -1,0 +1,202 @@
+"""The routes of the services that are exposed, which may change while the bridge runs."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from fastapi import Request
+from google.protobuf.message import Message
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
+from starlette.types import Receive, Scope, Send
+
+from bridge.call_response import OpenCall
+from bridge.deadlines import Deadlines, requested_total
+from bridge.request_id import HEADER
+from bridge.state import BridgeState
+from bridge.stream import StreamResponse
+from bridge.telemetry.record import CallAccount
+from bridge.transcoding.accept import stream_format
+from bridge.transcoding.catalog import Catalog
+from bridge.transcoding.content import refusal, to_messages
+from bridge.transcoding.exposed import Exposed, http_body, is_http_body
+from bridge.transcoding.headers import to_headers, to_metadata
+from bridge.transcoding.path_table import ANY_METHOD, PathMatch
+from bridge.transcoding.routes import Route
+from bridge.transcoding.streams import (
+    ENDED,
+    EventStream,
+    JsonArray,
+    JsonLines,
+    JsonObject,
+    MessageDialect,
+    RawBody,
+    StreamFormat,
+)
+from bridge.transcoding.unary import UnaryResponse
+
+_FOUND = "transcoded"
+
+
+class TranscodedRoutes(BaseRoute):
+    """All routes of a catalog, after those that the bridge has itself.
+
+    Args:
+        catalog: Has the routes.
+    """
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Return whether a route has the path, and the method, of a request."""
+        exposed = self._catalog.exposed
+        if scope["type"] != "http":
+            return Match.NONE, {}
+        if exposed is None:
+            return Match.PARTIAL, {}
+        try:
+            path = _path(scope)
+            found = exposed.match(scope["method"], path)
+            if found is not None:
+                return Match.FULL, {_FOUND: (exposed, found)}
+            return (Match.PARTIAL if exposed.table.methods(path) else Match.NONE), {}
+        except UnicodeDecodeError:
+            return Match.NONE, {}
+
+    def serve(self, scope: Scope) -> bool:
+        """Return whether a request is for one of the routes."""
+        return self.matches(scope)[0] is Match.FULL
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request.
+
+        Raises:
+            RpcError: nothing is exposed yet.
+            HTTPException: the path has other methods.
+        """
+        if _FOUND not in scope:
+            if self._catalog.exposed is None:
+                raise self._catalog.obstacle
+            allowed = self._catalog.exposed.table.methods(_path(scope))
+            raise HTTPException(405, headers={"allow": ", ".join(sorted(allowed - {ANY_METHOD}))})
+        exposed, found = scope[_FOUND]
+        scope["state"]["error_form"] = exposed.errors
+        state: BridgeState = scope["app"].state.bridge
+        transcoding = Transcoding(state, exposed, found, Request(scope, receive))
+        response = await transcoding.response()
+        await response(scope, receive, send)
+
+
+def _path(scope: Scope) -> str:
+    raw: bytes = scope["raw_path"]
+    return raw.decode("utf-8")
+
+
+class Transcoding:
+    """One HTTP request as one RPC.
+
+    Args:
+        state: The application's.
+        exposed: What is exposed; the request keeps it, also when there is a newer one.
+        found: The route.
+        request: The request.
+    """
+
+    def __init__(
+        self, state: BridgeState, exposed: Exposed, found: PathMatch[Route], request: Request
+    ) -> None:
+        self._state = state
+        self._settings = state.settings
+        self._exposed = exposed
+        self._route = found.route
+        self._values = found.values
+        self._request = request
+        self._returned = partial(to_headers, names=self._settings.return_metadata)
+
+    async def response(self) -> Response:
+        """Return what answers it.
+
+        Raises:
+            HTTPException: the body has a type that isn't taken.
+            InvalidTimeoutError: a header that sets a timeout can't be read.
+            RequestError: the request is no message of the RPC.
+        """
+        headers = self._request.headers
+        streams = self._route.rpc.server_streaming
+        if streams and self._request.method == "GET" and headers.get("last-event-id") == ENDED:
+            return Response(status_code=204)
+        body = await self._request.body()
+        content_type = headers.get("content-type", "")
+        if body and (why := refusal(self._route, content_type)):
+            raise HTTPException(415, why)
+        messages = to_messages(
+            self._route,
+            self._exposed.schema.pool,
+            self._values,
+            self._request.scope["query_string"].decode("ascii", "replace"),
+            body,
+            content_type,
+            ignore_unknown=self._settings.json_ignore_unknown,
+        )
+        given = to_metadata(headers.raw, self._settings.forward_headers)
+        request_id: str = self._request.state.request_id
+        open_call: OpenCall[Message] = partial(
+            self._state.backends.stream,
+            self._exposed.method(self._route.rpc),
+            messages,
+            [(HEADER, request_id), *given],
+        )
+        account: CallAccount[Message] = CallAccount(request_id, method=self._route.rpc.path)
+        return (self._stream if streams else self._unary)(open_call, account)
+
+    def _stream(self, open_call: OpenCall[Message], account: CallAccount[Message]) -> Response:
+        return StreamResponse(
+            self._state,
+            open_call,
+            self._dialect(),
+            account,
+            self._deadlines(),
+            status_first=True,
+            idempotent=self._route.rpc.idempotent,
+            returned=self._returned,
+        )
+
+    def _unary(self, open_call: OpenCall[Message], account: CallAccount[Message]) -> Response:
+        return UnaryResponse(
+            self._state,
+            open_call,
+            self._whole(),
+            account,
+            self._deadlines(),
+            idempotent=self._route.rpc.idempotent,
+            returned=self._returned,
+        )
+
+    def _whole(self) -> MessageDialect:
+        errors = self._exposed.errors
+        if is_http_body(self._route):
+            return RawBody(http_body(self._route), errors)
+        return JsonObject(self._exposed.write(self._route), errors)
+
+    def _dialect(self) -> MessageDialect:
+        errors = self._exposed.errors
+        if is_http_body(self._route):
+            return RawBody(http_body(self._route), errors)
+        write = self._exposed.write(self._route)
+        accept = self._request.headers.get("accept", "")
+        match stream_format(accept, self._settings.stream_format):
+            case StreamFormat.SSE:
+                return EventStream(write, errors, self._returned)
+            case StreamFormat.NDJSON:
+                return JsonLines(write, errors)
+            case StreamFormat.ARRAY:
+                return JsonArray(write, errors, self._settings.array_failure)
+
+    def _deadlines(self) -> Deadlines:
+        headers = self._request.headers
+        asked = requested_total(headers.get("x-request-timeout"), headers.get("grpc-timeout"))
+        total = self._settings.deadlines.shortened(asked).total
+        # A stream may be one that waits for something to happen.
+        return Deadlines(total, total, total)

@@ -1,0 +1,178 @@
+"""Keeps what is exposed, and reads it anew when a backend comes back changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+import structlog
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+
+from bridge.status import Status
+from bridge.transcoding.exposed import ALL, Exposed
+from bridge.transcoding.exposure_error import ExposureError
+from bridge.transcoding.schema import Schema, build
+from bridge.upstream import Backends, RpcError
+from bridge.upstream.reflection import Reflected, reflect
+
+_log = structlog.get_logger("bridge.transcoding")
+
+# A backend that restarts while it is read may tell the one half before, the other after.
+_MOST_READINGS = 5
+
+_FIRST_ANSWER_SECONDS = 2.0
+
+# A backend without a health service, or behind a proxy, may be another one without a word.
+_LONGEST_PAUSE_SECONDS = 5.0
+
+
+class Catalog:
+    """What is exposed, as the newest schema has it.
+
+    Args:
+        services: The full names of the services; ``ALL`` for all.
+        files: What is known of them without asking the backends.
+        expose: Makes of a schema what is exposed of it.
+        reflection: Whether the backends are asked.
+
+    Attributes:
+        exposed: What is exposed; None until a schema has been read.
+
+    Raises:
+        ExposureError: the backends are not asked, and the files make no schema, or lack a
+            service, or have rules that are wrong.
+    """
+
+    def __init__(
+        self,
+        services: Sequence[str],
+        files: Sequence[FileDescriptorProto],
+        expose: Callable[[Schema], Exposed],
+        *,
+        reflection: bool,
+    ) -> None:
+        self.exposed: Exposed | None = None
+        self._services = services
+        self._files = {file.name: file for file in files}
+        self._expose = expose
+        self._reflection = reflection and bool(services)
+        self._reflected: Reflected | None = None
+        self._obstacle = RpcError(Status.UNAVAILABLE, "The schema has not been read yet.")
+        if not self._reflection:
+            self.exposed = expose(build(files))
+
+    @property
+    def obstacle(self) -> RpcError:
+        """Why nothing is exposed."""
+        return self._obstacle
+
+    def follow(self, backends: Backends, seconds: float) -> _Following:
+        """Return what reads the schema of ``backends`` while it is entered.
+
+        Args:
+            backends: Those that are asked, when one has come, and at intervals.
+            seconds: The interval.
+        """
+        return _Following(self, backends, seconds)
+
+    async def read(self, backends: Backends) -> None:
+        """Ask a backend for its schema, and expose that if it is new."""
+        if not self._reflection:
+            return
+        try:
+            reflected = await self._read_twice(backends)
+            if reflected == self._reflected:
+                return
+            exposed = self._expose(build(self._merged(reflected.files)))
+        except (RpcError, ExposureError) as error:
+            self._refuse(error)
+            return
+        self._reflected, self.exposed = reflected, exposed
+        self._tell(exposed)
+        if reflected.undescribed:
+            _log.warning("a backend can't describe services", services=reflected.undescribed)
+
+    def tell(self) -> None:
+        """Log what is exposed, if anything is."""
+        if self.exposed is not None and self.exposed.services:
+            self._tell(self.exposed)
+
+    def _tell(self, exposed: Exposed) -> None:
+        if ALL in self._services:
+            _log.warning("all services are exposed", services=exposed.services)
+        else:
+            _log.info("services are exposed", services=exposed.services)
+
+    async def _read_twice(self, backends: Backends) -> Reflected:
+        before = await self._ask(backends)
+        for _ in range(_MOST_READINGS):
+            after = await self._ask(backends)
+            if after == before:
+                return after
+            before = after
+        raise RpcError(Status.UNAVAILABLE, "The backends' schema changes all the time.")
+
+    async def _ask(self, backends: Backends) -> Reflected:
+        link = backends.place()
+        return await reflect(link.channel, link.metadata, self._wanted)
+
+    def _wanted(self, there: Sequence[str]) -> Iterable[str]:
+        if ALL in self._services:
+            return there
+        return [name for name in self._services if name in there]
+
+    def _merged(self, files: Iterable[FileDescriptorProto]) -> list[FileDescriptorProto]:
+        return list(({file.name: file for file in files} | self._files).values())
+
+    def _refuse(self, error: RpcError | ExposureError) -> None:
+        reason = error.reason if isinstance(error, RpcError) else str(error)
+        if isinstance(error, RpcError) and error.status is Status.UNIMPLEMENTED:
+            reason += " Set BRIDGE_DESCRIPTORS to descriptor sets of its protos."
+        if reason != self._obstacle.cause:
+            # A backend that isn't there yet is no mistake.
+            log = _log.warning if isinstance(error, RpcError) else _log.error
+            log("the schema of the backends can't be used", reason=reason)
+        self._obstacle = RpcError(
+            Status.UNAVAILABLE, "The backends' schema can't be read.", cause=reason
+        )
+
+
+class _Following:
+    """Reads a schema when it is entered, and again and again until it is left."""
+
+    def __init__(self, catalog: Catalog, backends: Backends, seconds: float) -> None:
+        self._catalog = catalog
+        self._backends = backends
+        self._seconds = seconds
+
+    async def __aenter__(self) -> Self:
+        self._catalog.tell()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FIRST_ANSWER_SECONDS):
+                await self._catalog.read(self._backends)
+        self._reader = asyncio.create_task(self._keep_reading())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._reader.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._reader
+
+    async def _keep_reading(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(self._seconds, _LONGEST_PAUSE_SECONDS)):
+                    await self._backends.arrived.wait()
+            self._backends.arrived.clear()
+            try:
+                await self._catalog.read(self._backends)
+            except Exception:
+                _log.exception("the schema stays as it was")

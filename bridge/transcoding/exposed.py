@@ -1,0 +1,122 @@
+"""What is exposed of a schema: its routes, and how their messages are read and written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from typing import Any
+
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from bridge.transcoding import routes
+from bridge.transcoding.errors import StatusErrors
+from bridge.transcoding.json_writer import JsonOptions, JsonWriter
+from bridge.transcoding.path_table import PathMatch, PathTable
+from bridge.transcoding.routes import HTTP_BODY, Route, RouteError
+from bridge.transcoding.schema import RpcMethod, Schema
+from bridge.transcoding.service_config import ServiceConfig
+from bridge.transcoding.spelling import instead_of
+from bridge.upstream.call import Method
+
+ALL = "*"
+
+
+@dataclass(frozen=True)
+class Exposed:
+    """The routes of some services of one schema. It never changes: a new schema makes a new one.
+
+    Attributes:
+        schema: Where they are from.
+        services: The names of the services.
+        table: The routes by their paths.
+        writer: Writes messages.
+    """
+
+    schema: Schema
+    services: Sequence[str]
+    table: PathTable[Route]
+    writer: JsonWriter
+
+    @cached_property
+    def errors(self) -> StatusErrors:
+        """How failures are told."""
+        return StatusErrors(self.writer)
+
+    def match(self, http_method: str, path: str) -> PathMatch[Route] | None:
+        """Return the route of a path, as it was sent; see ``PathTable.match``."""
+        return self.table.match(http_method, path)
+
+    def method(self, rpc: RpcMethod) -> Method[Message, Message]:
+        """Return what is called."""
+        response: type[Message] = GetMessageClass(rpc.response)
+        return Method(rpc.path, GetMessageClass(rpc.request), response.FromString)
+
+    def write(self, route: Route) -> Callable[[Message], bytes]:
+        """Return what writes the answer of a route, which is no ``HttpBody``."""
+        if not route.response_body:
+            return self.writer.write
+        return self.writer.of_field(route.rpc.response.fields_by_name[route.response_body])
+
+
+def is_http_body(route: Route) -> bool:
+    """Return whether the answer of a route is a ``google.api.HttpBody``: a content as it is."""
+    answer = route.rpc.response
+    if route.response_body:
+        field = answer.fields_by_name[route.response_body]
+        if field.message_type is None or field.is_repeated:
+            return False
+        answer = field.message_type
+    return bool(answer.full_name == HTTP_BODY)
+
+
+def http_body(route: Route) -> Callable[[Message], Any]:
+    """Return what takes the ``HttpBody`` of a route out of a message."""
+    name = route.response_body
+    return (lambda message: getattr(message, name)) if name else (lambda message: message)
+
+
+def expose(
+    schema: Schema,
+    services: Iterable[str],
+    config: ServiceConfig | None,
+    options: JsonOptions,
+    own_paths: Mapping[str, Iterable[str]],
+) -> Exposed:
+    """Return what is exposed of a schema.
+
+    Args:
+        schema: What there is.
+        services: The full names of services; ``ALL`` for all.
+        config: Rules that replace those of the protos.
+        options: How messages are written.
+        own_paths: The paths that have another meaning here, each with its HTTP methods.
+
+    Raises:
+        RouteError: a service isn't there, a rule is wrong, or a path has two meanings.
+        ServiceConfigError: a rule is for a method that there isn't.
+    """
+    chosen = list(schema.services) if ALL in services else list(dict.fromkeys(services))
+    missing = [name for name in chosen if name not in schema.services]
+    if missing:
+        raise RouteError([_no_service(name, schema) for name in missing])
+    methods: Iterable[RpcMethod] = chain.from_iterable(schema.services.values())
+    if config is not None:
+        methods = config.apply(methods)
+    table = routes.of_methods(rpc for rpc in methods if rpc.service in chosen)
+    taken = [
+        f"{found.route.rpc.path[1:]}: {found.route} is a path of the bridge's own"
+        for path, http_methods in own_paths.items()
+        for http_method in http_methods
+        if (found := table.match(http_method, path)) and found.route.template.is_literal
+    ]
+    if taken:
+        raise RouteError(taken)
+    return Exposed(schema, chosen, table, JsonWriter(schema.pool, options))
+
+
+def _no_service(name: str, schema: Schema) -> str:
+    there = f": there is {', '.join(schema.services) or 'none'}"
+    return f"there is no service {name}{instead_of(name, schema.services) or there}"
