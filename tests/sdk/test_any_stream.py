@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from bridge.status import Status
 from tests.conftest import script
-from tests.sdk.clients.all import CLIENTS
 from tests.sdk.clients.client import Client, Question
-from tests.sdk.test_clients import OWN_WARNINGS
+from tests.sdk.clients.parameter import each_client_but
 
 pytestmark = pytest.mark.on_default_transport
 
@@ -35,15 +34,7 @@ any_stream = given(
 )
 
 
-@pytest.mark.parametrize(
-    "sdk",
-    [
-        pytest.param(client, id=client.name, marks=OWN_WARNINGS.get(client.name, ()))
-        for client in CLIENTS
-        if client.name not in SLOW
-    ],
-    indirect=True,
-)
+@each_client_but(SLOW)
 @any_stream
 @settings(max_examples=40, deadline=None)
 async def test_what_is_put_together_and_the_end_are_the_backend_s(

@@ -15,8 +15,8 @@ import pytest
 from bridge.verdict import Outcome
 from tests.conftest import RunningBridge, eventually, script
 from tests.faults.proxy import Cut, Proxy, proxying
-from tests.sdk.clients.all import CLIENTS
 from tests.sdk.clients.client import Client, Question, Seen
+from tests.sdk.clients.parameter import each_client_but
 from tests.sdk.ending_proxy import ending_proxy
 
 pytestmark = pytest.mark.on_default_transport
@@ -42,9 +42,6 @@ WITHOUT = {
     ),
 }
 
-# Pydantic warns of LiteLLM's own types and fields.
-OWN_WARNINGS = {"LiteLLM": pytest.mark.filterwarnings("ignore")}
-
 # It doesn't know ``x-should-retry``.
 HEEDLESS = {"ai, @ai-sdk/openai-compatible"}
 
@@ -54,12 +51,7 @@ OWN_RETRIES = {"llm": 2}
 
 def each_client(test: Test) -> Test:
     """Run a test with each client, but those that can't."""
-    able = [
-        pytest.param(client, id=client.name, marks=OWN_WARNINGS.get(client.name, ()))
-        for client in CLIENTS
-        if client.name not in WITHOUT.get(test.__name__, {})
-    ]
-    parametrized: Test = pytest.mark.parametrize("sdk", able, indirect=True)(test)
+    parametrized: Test = each_client_but(WITHOUT.get(test.__name__, {}))(test)
     return parametrized
 
 
