@@ -138,7 +138,7 @@ def create_app(
     app.add_middleware(
         BodyLimitMiddleware, max_bytes=chosen.max_body_bytes, seconds=chosen.request_timeout
     )
-    app.add_middleware(HeadAsGetMiddleware)
+    app.add_middleware(HeadAsGetMiddleware, but=[event_source.PATH])
     app.add_middleware(HeadMiddleware, max_bytes=chosen.max_header_bytes)
     app.add_middleware(WireMiddleware, default=chosen.wire, api_chat=chosen.api_chat)
     app.add_middleware(RequestIdMiddleware)

@@ -7,7 +7,9 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from bridge.call_response import (
@@ -119,12 +121,13 @@ class StreamResponse(CallResponse[Message, Account]):
     async def _start(self) -> None:
         self._started = True
         headers = [
-            (b"content-type", self._dialect.media_type.encode()),
-            (b"cache-control", b"no-cache"),
-            (b"x-accel-buffering", b"no"),
+            (name.encode(), value.encode())
+            for name, value in {
+                **_headers(self._dialect),
+                **self._backend_headers(),
+                **self._further_headers,
+            }.items()
         ]
-        further = {**self._backend_headers(), **self._further_headers}
-        headers += [(name.encode(), value.encode()) for name, value in further.items()]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         self._direct_send = direct_send(self._scope)
 
@@ -190,3 +193,19 @@ class StreamResponse(CallResponse[Message, Account]):
         # One that still waits until the client reads must not come after this.
         self._stop_heartbeat()
         await self._send({"type": "http.response.body", "body": frames})
+
+
+def stream_head(dialect: Dialect[Any, Any]) -> Response:
+    """Return what answers a ``HEAD`` with the headers of a stream, and runs no RPC."""
+    response = Response(headers=_headers(dialect))
+    # A stream has none.
+    del response.headers["content-length"]
+    return response
+
+
+def _headers(dialect: Dialect[Any, Any]) -> dict[str, str]:
+    return {
+        "content-type": dialect.media_type,
+        "cache-control": "no-cache",
+        "x-accel-buffering": "no",
+    }

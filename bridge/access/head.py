@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bridge.http_errors import answer
@@ -91,14 +93,19 @@ class HeadAsGetMiddleware:
     """Serves ``HEAD`` as ``GET``, without the body, which the ASGI server leaves out.
 
     A server must offer it wherever it offers ``GET`` (RFC 9110, section 9.1). FastAPI doesn't.
+
+    Args:
+        app: The application.
+        but: The paths that have a ``HEAD`` of their own.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, but: Collection[str]) -> None:
         self._app = app
+        self._but = but
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
-        if scope["type"] == "http" and scope["method"] == "HEAD":
+        if scope["type"] == "http" and scope["method"] == "HEAD" and scope["path"] not in self._but:
             # The server's own scope tells it that the body is left out.
             scope = {**scope, "method": "GET"}
         await self._app(scope, receive, send)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, HTTPException, Query, Request, Response
 from bridge.dialects.event_source import EventSourceDialect, EventSourceQuery
 from bridge.dialects.plain import ErrorBody
 from bridge.routes.answering import PerRequest, names_event_stream
+from bridge.stream import stream_head
 
 PATH = "/v1/stream"
 
@@ -40,6 +41,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
+@router.head(PATH, include_in_schema=False)
 @router.get(PATH, response_class=Response, responses=_RESPONSES)
 async def stream(
     query: Annotated[EventSourceQuery, Query()],
@@ -60,6 +62,8 @@ async def stream(
     if last_event_id:
         return Response(status_code=204)
     dialect = EventSourceDialect(answering.request_id, named=query.events == "named")
+    if request.method == "HEAD":
+        return stream_head(dialect)
     return answering.stream(query.to_rpc(), dialect, status_first=False)
 
 

@@ -9,8 +9,10 @@ import pytest
 
 import backend.server
 from bridge.settings import Settings
+from bridge.upstream.completion import STREAM_COMPLETION
 from bridge.upstream.transport import Transport
 from bridge.verdict import Outcome
+from tests.bridge.stepped import SteppedBackend
 from tests.conftest import (
     DONE,
     RunningBridge,
@@ -148,6 +150,24 @@ async def test_a_page_of_the_bridge_s_own_origin_is_served(
     sent = {name: value.format(host=host) for name, value in headers.items()}
     async with http_client(bridge_server.url) as http:
         assert (await get(http, sent, prompt="hello")).status_code == 200
+
+
+async def test_a_head_has_the_headers_of_a_stream_and_runs_no_rpc(
+    stepped: SteppedBackend, transport: Transport
+) -> None:
+    settings = Settings(backend=stepped.address, max_streams=1, shutdown_grace=0)
+    asked, headers = {"prompt": "hello"}, {**ACCEPT, "x-request-id": "mine"}
+    async with serving_bridge(settings) as running, http_client(running.url) as http:
+        async with http.stream("GET", PATH, params=asked, headers=headers) as response:
+            await stepped.began()
+            # While there can be no other stream.
+            head = await http.head(PATH, params=asked, headers=headers)
+            assert (head.status_code, head.content) == (200, b"")
+            assert head.headers.keys() == response.headers.keys() - {"transfer-encoding"}
+            assert head.headers["content-type"] == response.headers["content-type"]
+        await running.record("mine")
+        assert (await http.head(PATH, headers=ACCEPT)).status_code == 422
+    assert len(running.records) == stepped.asked_for.count(STREAM_COMPLETION.path) == 1
 
 
 @pytest.mark.parametrize("allowed", ["https://elsewhere.example", "*"])
