@@ -37,6 +37,7 @@ from bridge.state import BridgeState
 from bridge.telemetry.record import StreamHook
 from bridge.transcoding import service_config
 from bridge.transcoding.catalog import Catalog
+from bridge.transcoding.completions import services as services_of
 from bridge.transcoding.exposed import expose
 from bridge.transcoding.schema import read
 from bridge.upstream import Backends
@@ -60,7 +61,7 @@ def open_backends(settings: Settings) -> Backends:
         settings.channel_options,
         connect=transport(settings.transport),
         refresh=settings.backend_refresh,
-        health_service="" if settings.services else SERVICE,
+        health_service="" if settings.needs_schema else SERVICE,
     )
 
 
@@ -70,14 +71,16 @@ def open_catalog(settings: Settings) -> Catalog:
     Raises:
         ExposureError: the descriptor sets, or the HTTP rules, can't be used.
     """
-    rules = settings.http_rules
+    rules, completions = settings.http_rules, settings.completions
+    mapped = () if completions is None else services_of(completions)
     return Catalog(
-        settings.services,
+        [*settings.services, *mapped],
         list(read(settings.descriptors)),
         partial(
             expose,
             services=settings.services,
             config=None if rules is None else service_config.read(rules),
+            completions=completions,
             options=settings.json_options,
             own_paths=_own_paths(),
         ),
@@ -112,7 +115,9 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_backends(chosen) as backends:
-            app.state.bridge = BridgeState(chosen, backends, streams, on_stream_end)
+            app.state.bridge = BridgeState(
+                chosen, backends, streams, on_stream_end, catalog.completions
+            )
             async with catalog.follow(backends, chosen.backend_refresh):
                 try:
                     yield

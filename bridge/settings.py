@@ -157,6 +157,11 @@ class Settings(BaseSettings):
         description="YAML file of a google.api.Service, whose HTTP rules replace those of the "
         "protos.",
     )
+    completions: FilePath | None = Field(
+        None,
+        description="YAML file that says which method of the backends' own services completes a "
+        "conversation; docs/completions.md has its form.",
+    )
     stream_format: StreamFormat = Field(
         StreamFormat.SSE,
         description="Form of a stream of these services for a client whose Accept leaves it open: "
@@ -322,9 +327,14 @@ class Settings(BaseSettings):
         )
 
     @property
+    def needs_schema(self) -> bool:
+        """Whether other services are called than ``completion.v1``."""
+        return bool(self.services) or self.completions is not None
+
+    @property
     def asks_for_schema(self) -> bool:
         """Whether the backends are asked what services they have."""
-        return bool(self.services) and (
+        return self.needs_schema and (
             self.reflection == "on" or (self.reflection == "auto" and not self.descriptors)
         )
 
@@ -394,12 +404,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _services_have_a_schema(self) -> Self:
-        if self.descriptors and not self.services:
+        if self.descriptors and not self.needs_schema:
             raise ValueError(f"set {_variable('services')} to what is exposed of the descriptors")
-        if self.services and not self.descriptors and self.reflection == "off":
-            raise ValueError(
-                f"{_variable('services')} needs {_variable('descriptors')}, or reflection"
-            )
+        if self.needs_schema and not self.descriptors and self.reflection == "off":
+            needy = "services" if self.services else "completions"
+            raise ValueError(f"{_variable(needy)} needs {_variable('descriptors')}, or reflection")
         return self
 
     @classmethod

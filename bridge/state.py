@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -11,17 +12,23 @@ from bridge.open_streams import OpenStreams
 from bridge.retry import RetryBudget
 from bridge.settings import Settings
 from bridge.telemetry.record import StreamHook
+from bridge.transcoding.completions import Completions
 from bridge.upstream import Backends
 
 
 @dataclass(frozen=True, slots=True)
 class BridgeState:
-    """The settings, the backends, and the streams that are open."""
+    """The settings, the backends, and the streams that are open.
+
+    Attributes:
+        completions: Returns what completes conversations, if it isn't ``completion.v1``.
+    """
 
     settings: Settings
     backends: Backends
     streams: OpenStreams
     hook: StreamHook | None
+    completions: Callable[[], Completions | None] = lambda: None
     retry_budget: RetryBudget = field(default_factory=RetryBudget)
 
 

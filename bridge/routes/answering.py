@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ from bridge.request_id import HEADER
 from bridge.state import BridgeState, RequestId, State
 from bridge.stream import StreamResponse
 from bridge.telemetry.record import StreamAccount
+from bridge.upstream import Call
 from bridge.upstream.completion import STREAM_COMPLETION
 from bridge.whole import WholeResponse
 from protos.completion.v1.completion_pb2 import StreamCompletionRequest, StreamCompletionResponse
@@ -45,9 +47,9 @@ class Answering:
 
     def whole(self, request: StreamCompletionRequest, dialect: WholeDialect) -> Response:
         """Return what answers with one JSON object, when the stream of the RPC has ended."""
-        account = self._account(request, keep_answer=True)
-        call = self._open_call(request)
-        return WholeResponse(self._state, call, dialect, account, self._deadlines)
+        rpc = self._rpc(request)
+        account = self._account(request, rpc, keep_answer=True)
+        return WholeResponse(self._state, rpc.open_call, dialect, account, self._deadlines)
 
     def stream(
         self,
@@ -58,22 +60,47 @@ class Answering:
         headers: Mapping[str, str] = NO_HEADERS,
     ) -> Response:
         """Return what answers with the stream of the RPC; see ``StreamResponse``."""
+        rpc = self._rpc(request)
         return StreamResponse(
             self._state,
-            self._open_call(request),
+            rpc.open_call,
             dialect,
-            self._account(request, keep_answer=self._state.hook is not None),
+            self._account(request, rpc, keep_answer=self._state.hook is not None),
             self._deadlines,
             status_first=status_first,
             headers=headers,
         )
 
-    def _account(self, request: StreamCompletionRequest, *, keep_answer: bool) -> StreamAccount:
-        return StreamAccount(self.request_id, request.model, keep_answer=keep_answer)
+    def _account(
+        self, request: StreamCompletionRequest, rpc: _Rpc, *, keep_answer: bool
+    ) -> StreamAccount:
+        return StreamAccount(
+            self.request_id, request.model, keep_answer=keep_answer, method=rpc.path
+        )
 
-    def _open_call(self, request: StreamCompletionRequest) -> OpenCall[StreamCompletionResponse]:
+    def _rpc(self, request: StreamCompletionRequest) -> _Rpc:
         metadata = [(HEADER, self.request_id)]
-        return partial(self._state.backends.stream, STREAM_COMPLETION, (request,), metadata)
+        completions = self._state.completions()
+        if completions is None:
+            open_call = partial(
+                self._state.backends.stream, STREAM_COMPLETION, (request,), metadata
+            )
+            return _Rpc(STREAM_COMPLETION.path, open_call)
+        completion = completions.of(request.model)
+        mapped = completion.request(request)
+
+        def open_mapped(*, deadline: float) -> Call[StreamCompletionResponse]:
+            # Each call has a method of its own, which knows what it has parsed.
+            method = completion.method()
+            return self._state.backends.stream(method, (mapped,), metadata, deadline=deadline)
+
+        return _Rpc(completion.path, open_mapped)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rpc:
+    path: str
+    open_call: OpenCall[StreamCompletionResponse]
 
 
 def event_stream(finished: str, failed: str) -> dict[str, Any]:

@@ -68,6 +68,12 @@ class AnthropicModelList(BaseModel):
 
 
 async def _models(state: State, request_id: RequestId) -> Sequence[completion_pb2.Model]:
+    completions = state.completions()
+    if completions is not None:
+        return [
+            completion_pb2.Model(id=name, owned_by=completions.of(name).path.split("/")[1])
+            for name in completions.models
+        ]
     response = await state.backends.unary(
         LIST_MODELS, ListModelsRequest(), [(HEADER, request_id)], deadline=_DEADLINE_SECONDS
     )

@@ -12,6 +12,7 @@ import structlog
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from bridge.status import Status
+from bridge.transcoding.completions import Completions
 from bridge.transcoding.exposed import ALL, Exposed
 from bridge.transcoding.exposure_error import ExposureError
 from bridge.transcoding.schema import Schema, build
@@ -33,7 +34,7 @@ class Catalog:
     """What is exposed, as the newest schema has it.
 
     Args:
-        services: The full names of the services; ``ALL`` for all.
+        services: The full names of the services that are needed; ``ALL`` for all.
         files: What is known of them without asking the backends.
         expose: Makes of a schema what is exposed of it.
         reflection: Whether the backends are asked.
@@ -68,6 +69,16 @@ class Catalog:
     def obstacle(self) -> RpcError:
         """Why nothing is exposed."""
         return self._obstacle
+
+    def completions(self) -> Completions | None:
+        """Return what completes conversations, if it isn't ``completion.v1``.
+
+        Raises:
+            RpcError: no schema has been read yet that it could be in.
+        """
+        if self.exposed is None:
+            raise self._obstacle
+        return self.exposed.completions
 
     def follow(self, backends: Backends, seconds: float) -> _Following:
         """Return what reads the schema of ``backends`` while it is entered.

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from bridge.transcoding import routes
+from bridge.transcoding.completions import Completions
+from bridge.transcoding.completions import read as read_completions
 from bridge.transcoding.errors import StatusErrors
 from bridge.transcoding.json_writer import JsonOptions, JsonWriter
 from bridge.transcoding.path_table import PathMatch, PathTable
@@ -33,12 +36,14 @@ class Exposed:
         services: The names of the services.
         table: The routes by their paths.
         writer: Writes messages.
+        completions: The methods that complete conversations instead of ``completion.v1``.
     """
 
     schema: Schema
     services: Sequence[str]
     table: PathTable[Route]
     writer: JsonWriter
+    completions: Completions | None
 
     @cached_property
     def errors(self) -> StatusErrors:
@@ -82,6 +87,7 @@ def expose(
     schema: Schema,
     services: Iterable[str],
     config: ServiceConfig | None,
+    completions: Path | None,
     options: JsonOptions,
     own_paths: Mapping[str, Iterable[str]],
 ) -> Exposed:
@@ -91,12 +97,14 @@ def expose(
         schema: What there is.
         services: The full names of services; ``ALL`` for all.
         config: Rules that replace those of the protos.
+        completions: The file that maps completions to methods of the schema.
         options: How messages are written.
         own_paths: The paths that have another meaning here, each with its HTTP methods.
 
     Raises:
         RouteError: a service isn't there, a rule is wrong, or a path has two meanings.
         ServiceConfigError: a rule is for a method that there isn't.
+        CompletionsError: the file can't be read, or doesn't fit the schema.
     """
     chosen = list(schema.services) if ALL in services else list(dict.fromkeys(services))
     missing = [name for name in chosen if name not in schema.services]
@@ -114,7 +122,8 @@ def expose(
     ]
     if taken:
         raise RouteError(taken)
-    return Exposed(schema, chosen, table, JsonWriter(schema.pool, options))
+    mapped = None if completions is None else read_completions(completions, schema)
+    return Exposed(schema, chosen, table, JsonWriter(schema.pool, options), mapped)
 
 
 def _no_service(name: str, schema: Schema) -> str:

@@ -109,6 +109,15 @@ class Completions:
         return found
 
 
+def services(path: Path) -> Sequence[str]:
+    """Return the full names of the services that a file maps completions to.
+
+    Raises:
+        CompletionsError: it can't be read.
+    """
+    return [form.service for form in file.read(path)]
+
+
 def read(path: Path, schema: Schema) -> Completions:
     """Return the completions of a file.
 

@@ -18,25 +18,15 @@ from pydantic import (
 
 from bridge.status import Status
 from bridge.transcoding import yaml_file
+from bridge.transcoding.exposure_error import ExposureError
 
 CONTENT: Final = "{content}"
 
 FAILURES: Final = {status.name: status for status in Status if status is not Status.OK}
 
 
-class CompletionsError(Exception):
-    """A file that maps no completions.
-
-    Attributes:
-        problems: A sentence for each.
-    """
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__(*problems)
-        self.problems = problems
-
-    def __str__(self) -> str:
-        return "\n".join(self.problems)
+class CompletionsError(ExposureError):
+    """A file that maps no completions."""
 
 
 def _from_path(given: Any) -> Any:
