@@ -79,6 +79,7 @@ class TranscodedRoutes(BaseRoute):
         if _FOUND not in scope:
             if self._catalog.exposed is None:
                 raise self._catalog.obstacle
+            scope["state"]["error_form"] = self._catalog.exposed.errors
             allowed = self._catalog.exposed.table.methods(_path(scope))
             raise HTTPException(405, headers={"allow": ", ".join(sorted(allowed - {ANY_METHOD}))})
         exposed, found = scope[_FOUND]

@@ -26,6 +26,8 @@ _MOST_READINGS = 5
 
 _FIRST_ANSWER_SECONDS = 2.0
 
+_NOT_READ = RpcError(Status.UNAVAILABLE, "The backends' schema has not been read yet.")
+
 # A backend without a health service, or behind a proxy, may be another one without a word.
 _LONGEST_PAUSE_SECONDS = 5.0
 
@@ -61,7 +63,7 @@ class Catalog:
         self._expose = expose
         self._reflection = reflection and bool(services)
         self._reflected: Reflected | None = None
-        self._obstacle = RpcError(Status.UNAVAILABLE, "The schema has not been read yet.")
+        self._obstacle = _NOT_READ
         if not self._reflection:
             self.exposed = expose(build(files))
 
@@ -95,11 +97,14 @@ class Catalog:
             return
         try:
             reflected = await self._read_twice(backends)
-            if reflected == self._reflected:
-                return
-            exposed = self._expose(build(self._merged(reflected.files)))
+            exposed = self.exposed
+            if exposed is None or reflected != self._reflected:
+                exposed = self._expose(build(self._merged(reflected.files)))
         except (RpcError, ExposureError) as error:
             self._refuse(error)
+            return
+        self._obstacle = _NOT_READ
+        if exposed is self.exposed:
             return
         self._reflected, self.exposed = reflected, exposed
         self._tell(exposed)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.message import DecodeError
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 
 from bridge.status import Status
@@ -46,7 +47,8 @@ async def reflect(
         choose: Returns of all services those whose files are wanted.
 
     Raises:
-        RpcError: it can't be reached, or offers no reflection (UNIMPLEMENTED).
+        RpcError: it can't be reached, offers no reflection (UNIMPLEMENTED), or sends what is no
+            descriptor.
     """
     for version in _VERSIONS:
         try:
@@ -94,7 +96,11 @@ class _Reader:
             symbol = response.original_request.file_containing_symbol
             self._undescribed += [symbol] if symbol else []
         for raw in response.file_descriptor_response.file_descriptor_proto:
-            file = FileDescriptorProto.FromString(raw)
+            try:
+                file = FileDescriptorProto.FromString(raw)
+            except DecodeError as error:
+                cause = f"a descriptor that the backend sent can't be read: {error}"
+                raise RpcError(Status.INTERNAL, cause=cause) from None
             self._files[file.name] = file
 
     async def _ask(

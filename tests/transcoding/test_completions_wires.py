@@ -51,11 +51,14 @@ def generate(answer: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
-async def url(
-    compile_protos: Compile, tmp_path_factory: pytest.TempPathFactory, transport: str
-) -> AsyncIterator[str]:
-    mapping: Path = tmp_path_factory.mktemp("acme") / "acme.yaml"
-    mapping.write_text(MAPPING)
+def mapping(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("acme") / "acme.yaml"
+    path.write_text(MAPPING)
+    return path
+
+
+@pytest.fixture(scope="session")
+async def url(compile_protos: Compile, mapping: Path, transport: str) -> AsyncIterator[str]:
     async with serving(schema_of(compile_protos(acme=ACME)), {"Generate": generate}) as address:
         chosen = Settings(backend=address, completions=mapping, shutdown_grace=0)
         async with serving_bridge(chosen) as running:
