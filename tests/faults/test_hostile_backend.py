@@ -254,7 +254,7 @@ async def test_a_backend_that_grants_nothing_is_ended_by_the_deadline(
 
 
 ABORTS = pytest.mark.xfail(
-    raises=httpx.RemoteProtocolError,
+    raises=(httpx.RemoteProtocolError, httpx.NetworkError),
     reason="gRPC's core aborts the process: 'http2_status.h:264] UNREACHABLE CODE'",
 )
 
