@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Self
 
-from playwright.async_api import Browser, Page
+from playwright.async_api import Page
 
 from tests.browser.chromium import chromium
 from tests.sdk.clients.client import Client, Question, Seen
@@ -19,11 +19,14 @@ _ESBUILD = _SDK / "node_modules" / ".bin" / "esbuild"
 
 
 class _InChromium(Client):
-    _browser: Browser
+    _tab: Page
+    _question: Question
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            self._browser = await stack.enter_async_context(chromium())
+            browser = await stack.enter_async_context(chromium())
+            self._tab = await browser.new_page()
+            await self._tab.expose_function("hasText", lambda: self._question.has_text())
             self._end = stack.pop_all().aclose
         return self
 
@@ -32,12 +35,12 @@ class _InChromium(Client):
 
     @asynccontextmanager
     async def _page(self, bridge: str, question: Question) -> AsyncIterator[Page]:
-        page = await self._browser.new_page()
-        await page.expose_function("hasText", lambda: question.has_text())
-        await page.goto(f"{bridge}/healthz")
-        await page.evaluate("document.body.replaceChildren()")
-        yield page
-        await page.close()
+        self._question = question
+        await self._tab.goto(f"{bridge}/healthz")
+        await self._tab.evaluate("document.body.replaceChildren()")
+        yield self._tab
+        # Whatever is left of it ends.
+        await self._tab.goto("about:blank")
 
 
 class EventSource(_InChromium):
