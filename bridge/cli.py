@@ -76,18 +76,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         command = get_subcommand(CliApp.run(Cli, cli_args=given or ["--help"]))
     except ValidationError as error:
         raise SystemExit(_refuse(f"These settings can't be used.\n{explain(error)}", 2)) from None
-    assert isinstance(command, Settings)
     try:
-        open_catalog(command)
+        match command:
+            case Check():
+                raise SystemExit(asyncio.run(check(command)))
+            case Routes():
+                raise SystemExit(asyncio.run(print_routes(command)))
+            case Serve():
+                serve(command)
     except ExposureError as error:
         raise SystemExit(_refuse(f"The services can't be exposed.\n{error}", 2)) from None
-    match command:
-        case Check():
-            raise SystemExit(asyncio.run(check(command)))
-        case Routes():
-            raise SystemExit(asyncio.run(print_routes(command)))
-        case _:
-            serve(command)
 
 
 def serve(settings: Settings) -> None:
@@ -96,6 +94,7 @@ def serve(settings: Settings) -> None:
     Raises:
         SystemExit: with 1 when the address can't be listened on or the application can't start,
             and with the exit status of the workers when there are several.
+        ExposureError: what is to be exposed can't be.
     """
     configure_logging(settings.log_format)
     try:
@@ -104,6 +103,8 @@ def serve(settings: Settings) -> None:
     except CannotListenError as error:
         raise SystemExit(_refuse(str(error), 1)) from None
     if len(each) > 1:
+        # Each worker would find the same mistakes, and be started again.
+        open_catalog(settings)
         raise SystemExit(asyncio.run(Workers(settings, each).serve()))
     server = Server(create_app(settings), settings)
     server.run(sockets)
@@ -117,7 +118,12 @@ def _spread(sockets: list[socket.socket], settings: Settings) -> list[list[socke
 
 
 async def check(settings: Settings) -> int:
-    """Say of each backend whether it serves; return 0 if one does, else 1."""
+    """Say of each backend whether it serves; return 0 if one does, else 1.
+
+    Raises:
+        ExposureError: what is to be exposed can't be.
+    """
+    open_catalog(settings)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     async with open_backends(settings) as backends:
         await backends.answers(of_all=True)
@@ -134,7 +140,11 @@ async def check(settings: Settings) -> int:
 
 
 async def print_routes(settings: Settings) -> int:
-    """Print the routes of what is exposed; return 1 if nothing is, else 0."""
+    """Print the routes of what is exposed; return 1 if nothing is, else 0.
+
+    Raises:
+        ExposureError: what is to be exposed can't be.
+    """
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     catalog = open_catalog(settings)
     if catalog.exposed is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 
 from fastapi import Request
@@ -20,7 +21,7 @@ from bridge.telemetry.record import CallAccount
 from bridge.transcoding.accept import stream_format
 from bridge.transcoding.catalog import Catalog
 from bridge.transcoding.content import refusal, to_messages
-from bridge.transcoding.exposed import Exposed, http_body, is_http_body
+from bridge.transcoding.exposed import Exposed, http_body
 from bridge.transcoding.headers import to_headers, to_metadata
 from bridge.transcoding.path_table import ANY_METHOD, PathMatch
 from bridge.transcoding.routes import Route
@@ -56,14 +57,13 @@ class TranscodedRoutes(BaseRoute):
             return Match.NONE, {}
         if exposed is None:
             return Match.PARTIAL, {}
-        try:
+        with suppress(UnicodeDecodeError):
             path = _path(scope)
-            found = exposed.match(scope["method"], path)
-            if found is not None:
+            if (found := exposed.table.match(scope["method"], path)) is not None:
                 return Match.FULL, {_FOUND: (exposed, found)}
-            return (Match.PARTIAL if exposed.table.methods(path) else Match.NONE), {}
-        except UnicodeDecodeError:
-            return Match.NONE, {}
+            if exposed.table.methods(path):
+                return Match.PARTIAL, {}
+        return Match.NONE, {}
 
     def serve(self, scope: Scope) -> bool:
         """Return whether a request is for one of the routes."""
@@ -150,42 +150,24 @@ class Transcoding:
             [(HEADER, request_id), *given],
         )
         account: CallAccount[Message] = CallAccount(request_id, method=self._route.rpc.path)
-        return (self._stream if streams else self._unary)(open_call, account)
-
-    def _stream(self, open_call: OpenCall[Message], account: CallAccount[Message]) -> Response:
-        return StreamResponse(
+        respond = partial(StreamResponse, status_first=True) if streams else UnaryResponse
+        return respond(
             self._state,
             open_call,
             self._dialect(),
             account,
             self._deadlines(),
-            status_first=True,
             idempotent=self._route.rpc.idempotent,
             returned=self._returned,
         )
-
-    def _unary(self, open_call: OpenCall[Message], account: CallAccount[Message]) -> Response:
-        return UnaryResponse(
-            self._state,
-            open_call,
-            self._whole(),
-            account,
-            self._deadlines(),
-            idempotent=self._route.rpc.idempotent,
-            returned=self._returned,
-        )
-
-    def _whole(self) -> MessageDialect:
-        errors = self._exposed.errors
-        if is_http_body(self._route):
-            return RawBody(http_body(self._route), errors)
-        return JsonObject(self._exposed.write(self._route), errors)
 
     def _dialect(self) -> MessageDialect:
         errors = self._exposed.errors
-        if is_http_body(self._route):
+        if self._route.answers_content:
             return RawBody(http_body(self._route), errors)
         write = self._exposed.write(self._route)
+        if not self._route.rpc.server_streaming:
+            return JsonObject(write, errors)
         accept = self._request.headers.get("accept", "")
         match stream_format(accept, self._settings.stream_format):
             case StreamFormat.SSE:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from types import TracebackType
-from typing import Self
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
@@ -22,7 +20,7 @@ from bridge.upstream.reflection import Reflected, reflect
 _log = structlog.get_logger("bridge.transcoding")
 
 # A backend that restarts while it is read may tell the one half before, the other after.
-_MOST_READINGS = 5
+_MOST_READINGS = 6
 
 _FIRST_ANSWER_SECONDS = 2.0
 
@@ -61,7 +59,7 @@ class Catalog:
         self._services = services
         self._files = {file.name: file for file in files}
         self._expose = expose
-        self._reflection = reflection and bool(services)
+        self._reflection = reflection
         self._reflected: Reflected | None = None
         self._obstacle = _NOT_READ
         if not self._reflection:
@@ -82,21 +80,44 @@ class Catalog:
             raise self._obstacle
         return self.exposed.completions
 
-    def follow(self, backends: Backends, seconds: float) -> _Following:
-        """Return what reads the schema of ``backends`` while it is entered.
+    @asynccontextmanager
+    async def follow(self, backends: Backends, seconds: float) -> AsyncIterator[None]:
+        """Read the schema of ``backends``, if they are asked, until this is left.
 
         Args:
             backends: Those that are asked, when one has come, and at intervals.
-            seconds: The interval.
+            seconds: The longest interval.
         """
-        return _Following(self, backends, seconds)
+        if not self._reflection:
+            self._tell()
+            yield
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FIRST_ANSWER_SECONDS):
+                await self.read(backends)
+        reader = asyncio.create_task(self._keep_reading(backends, seconds))
+        try:
+            yield
+        finally:
+            reader.cancel()
+            with suppress(asyncio.CancelledError):
+                await reader
+
+    async def _keep_reading(self, backends: Backends, seconds: float) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(seconds, _LONGEST_PAUSE_SECONDS)):
+                    await backends.arrived.wait()
+            backends.arrived.clear()
+            try:
+                await self.read(backends)
+            except Exception:
+                _log.exception("the schema stays as it was")
 
     async def read(self, backends: Backends) -> None:
         """Ask a backend for its schema, and expose that if it is new."""
-        if not self._reflection:
-            return
         try:
-            reflected = await self._read_twice(backends)
+            reflected = await self._read_alike(backends)
             exposed = self.exposed
             if exposed is None or reflected != self._reflected:
                 exposed = self._expose(build(self._merged(reflected.files)))
@@ -107,23 +128,20 @@ class Catalog:
         if exposed is self.exposed:
             return
         self._reflected, self.exposed = reflected, exposed
-        self._tell(exposed)
+        self._tell()
         if reflected.undescribed:
             _log.warning("a backend can't describe services", services=reflected.undescribed)
 
-    def tell(self) -> None:
-        """Log what is exposed, if anything is."""
-        if self.exposed is not None and self.exposed.services:
-            self._tell(self.exposed)
-
-    def _tell(self, exposed: Exposed) -> None:
+    def _tell(self) -> None:
+        services = self.exposed.services if self.exposed is not None else ()
         if ALL in self._services:
-            _log.warning("all services are exposed", services=exposed.services)
-        else:
-            _log.info("services are exposed", services=exposed.services)
+            _log.warning("all services are exposed", services=services)
+        elif services:
+            _log.info("services are exposed", services=services)
 
-    async def _read_twice(self, backends: Backends) -> Reflected:
-        before = await self._ask(backends)
+    async def _read_alike(self, backends: Backends) -> Reflected:
+        """Return what two readings agree on, or one with what is exposed."""
+        before = self._reflected
         for _ in range(_MOST_READINGS):
             after = await self._ask(backends)
             if after == before:
@@ -154,41 +172,3 @@ class Catalog:
         self._obstacle = RpcError(
             Status.UNAVAILABLE, "The backends' schema can't be read.", cause=reason
         )
-
-
-class _Following:
-    """Reads a schema when it is entered, and again and again until it is left."""
-
-    def __init__(self, catalog: Catalog, backends: Backends, seconds: float) -> None:
-        self._catalog = catalog
-        self._backends = backends
-        self._seconds = seconds
-
-    async def __aenter__(self) -> Self:
-        self._catalog.tell()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_FIRST_ANSWER_SECONDS):
-                await self._catalog.read(self._backends)
-        self._reader = asyncio.create_task(self._keep_reading())
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._reader.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._reader
-
-    async def _keep_reading(self) -> None:
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(min(self._seconds, _LONGEST_PAUSE_SECONDS)):
-                    await self._backends.arrived.wait()
-            self._backends.arrived.clear()
-            try:
-                await self._catalog.read(self._backends)
-            except Exception:
-                _log.exception("the schema stays as it was")

@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from google.protobuf.descriptor import Descriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
 from bridge.transcoding.accept import LINES
 from bridge.transcoding.request import RequestError, to_message
-from bridge.transcoding.routes import HTTP_BODY, WHOLE, Route
+from bridge.transcoding.routes import WHOLE, Route
 
 
 def refusal(route: Route, content_type: str) -> str | None:
@@ -22,9 +21,9 @@ def refusal(route: Route, content_type: str) -> str | None:
     A page of another origin may send some types without asking first: they must not be read
     as JSON.
     """
-    media_type = content_type.split(";")[0].strip().lower()
-    if _takes_any(route):
+    if route.takes_content:
         return None
+    media_type = content_type.split(";")[0].strip().lower()
     if media_type.startswith("application/grpc"):
         return f"{media_type} is not spoken here, but JSON over HTTP is."
     if media_type in LINES and route.rpc.client_streaming:
@@ -62,7 +61,7 @@ def to_messages(
     Raises:
         RequestError: they are no messages of the RPC.
     """
-    if _takes_any(route):
+    if route.takes_content:
         of_url = to_message(
             replace(route, body=""), pool, values, query, b"", ignore_unknown=ignore_unknown
         )
@@ -90,14 +89,6 @@ def _bodies(body: bytes) -> Sequence[bytes]:
     except (ValueError, RecursionError) as error:
         raise RequestError("", f"The body is no JSON: {error}") from None
     return [json.dumps(element).encode() for element in elements]
-
-
-def _takes_any(route: Route) -> bool:
-    taken: Descriptor | None = route.rpc.request if route.body == WHOLE else None
-    if route.body not in ("", WHOLE):
-        field = route.rpc.request.fields_by_name[route.body]
-        taken = None if field.is_repeated else field.message_type
-    return taken is not None and taken.full_name == HTTP_BODY
 
 
 def _with_content(message: Message, route: Route, body: bytes, content_type: str) -> Message:

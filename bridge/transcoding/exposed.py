@@ -17,8 +17,8 @@ from bridge.transcoding.completions import Completions
 from bridge.transcoding.completions import read as read_completions
 from bridge.transcoding.errors import StatusErrors
 from bridge.transcoding.json_writer import JsonOptions, JsonWriter
-from bridge.transcoding.path_table import PathMatch, PathTable
-from bridge.transcoding.routes import HTTP_BODY, Route, RouteError
+from bridge.transcoding.path_table import PathTable
+from bridge.transcoding.routes import Route, RouteError
 from bridge.transcoding.schema import RpcMethod, Schema
 from bridge.transcoding.service_config import ServiceConfig
 from bridge.transcoding.spelling import instead_of
@@ -50,31 +50,16 @@ class Exposed:
         """How failures are told."""
         return StatusErrors(self.writer)
 
-    def match(self, http_method: str, path: str) -> PathMatch[Route] | None:
-        """Return the route of a path, as it was sent; see ``PathTable.match``."""
-        return self.table.match(http_method, path)
-
     def method(self, rpc: RpcMethod) -> Method[Message, Message]:
         """Return what is called."""
         response: type[Message] = GetMessageClass(rpc.response)
         return Method(rpc.path, GetMessageClass(rpc.request), response.FromString)
 
     def write(self, route: Route) -> Callable[[Message], bytes]:
-        """Return what writes the answer of a route, which is no ``HttpBody``."""
+        """Return what writes the answer of a route, which is no content."""
         if not route.response_body:
             return self.writer.write
         return self.writer.of_field(route.rpc.response.fields_by_name[route.response_body])
-
-
-def is_http_body(route: Route) -> bool:
-    """Return whether the answer of a route is a ``google.api.HttpBody``: a content as it is."""
-    answer = route.rpc.response
-    if route.response_body:
-        field = answer.fields_by_name[route.response_body]
-        if field.message_type is None or field.is_repeated:
-            return False
-        answer = field.message_type
-    return bool(answer.full_name == HTTP_BODY)
 
 
 def http_body(route: Route) -> Callable[[Message], Any]:

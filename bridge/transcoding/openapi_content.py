@@ -11,8 +11,6 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-import orjson
-from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc.status_pb2 import Status
@@ -69,18 +67,18 @@ class Contents:
         }
 
     def _taken(self, route: Route) -> dict[str, Any]:
-        message, name = route.rpc.request, "" if route.body == WHOLE else route.body
-        if _is_raw(message, name):
+        if route.takes_content:
             return {_ANYTHING: {}}
+        message, name = route.rpc.request, "" if route.body == WHOLE else route.body
         schema = self._schema(message, name, _set_by_path(route))
         if route.rpc.client_streaming:
             return {_LINES: {"schema": _text(_A_LINE_EACH), "x-itemSchema": schema}}
         return {_JSON: {"schema": schema}}
 
     def _answered(self, route: Route) -> dict[str, Any]:
-        message, name = route.rpc.response, route.response_body
-        if _is_raw(message, name):
+        if route.answers_content:
             return {_ANYTHING: {}}
+        message, name = route.rpc.response, route.response_body
         schema = self._schema(message, name)
         if route.rpc.server_streaming:
             return self._stream(schema, self._sample(message, name))
@@ -120,18 +118,9 @@ class Contents:
 
     def _sample(self, descriptor: Descriptor, name: str) -> str:
         """Return the JSON of a message, or of a field of it, with default values."""
-        message = GetMessageClass(descriptor)()
-        field = descriptor.fields_by_name.get(name)
-        if field is not None and field.has_presence:
-            value = getattr(message, name)
-            if field.message_type is None:
-                setattr(message, name, value)
-            else:
-                value.SetInParent()
-        written = JsonWriter(descriptor.file.pool, self._options).write(message)
-        if field is None:
-            return written.decode()
-        return orjson.dumps(orjson.loads(written)[self._schemas.name(field)]).decode()
+        writer = JsonWriter(descriptor.file.pool, self._options)
+        write = writer.of_field(descriptor.fields_by_name[name]) if name else writer.write
+        return write(GetMessageClass(descriptor)()).decode()
 
 
 def _set_by_path(route: Route) -> frozenset[FieldPath]:
@@ -144,12 +133,6 @@ def _must_be_there(route: Route) -> bool:
         return any(is_required(field) for field in fields if field.name == route.body)
     paths = _set_by_path(route)
     return any(is_required(field) for field in fields if (field.name,) not in paths)
-
-
-def _is_raw(message: Descriptor, name: str) -> bool:
-    """Return whether a body isn't JSON, but what an ``HttpBody`` has."""
-    inner = message.fields_by_name[name].message_type if name else message
-    return inner is not None and inner.full_name == HttpBody.DESCRIPTOR.full_name
 
 
 def _text(description: str) -> JsonSchema:

@@ -15,8 +15,7 @@ from bridge.transcoding.schema import RpcMethod
 
 WHOLE = "*"
 
-# Any content, as it is, of any media type.
-HTTP_BODY = "google.api.HttpBody"
+_HTTP_BODY = "google.api.HttpBody"
 
 
 class RouteError(ExposureError):
@@ -44,6 +43,16 @@ class Route:
 
     def __str__(self) -> str:
         return f"{self.http_method} {self.template}"
+
+    @property
+    def takes_content(self) -> bool:
+        """Whether the body of a request is no JSON, but what an ``HttpBody`` has, as it is."""
+        return bool(self.body) and _is_content(self.rpc.request, self.body)
+
+    @property
+    def answers_content(self) -> bool:
+        """Whether the answer is no JSON, but what an ``HttpBody`` has, as it is."""
+        return _is_content(self.rpc.response, self.response_body or WHOLE)
 
 
 def of_methods(methods: Iterable[RpcMethod]) -> PathTable[Route]:
@@ -98,6 +107,14 @@ def _route(rpc: RpcMethod, rule: HttpRule) -> Route:
     if rule.response_body:
         _field(rpc.response, rule.response_body)
     return Route(http_method, template, rpc, rule.body, rule.response_body)
+
+
+def _is_content(message: Descriptor, body: str) -> bool:
+    inner: Descriptor | None = message
+    if body != WHOLE:
+        field = message.fields_by_name[body]
+        inner = None if field.is_repeated else field.message_type
+    return inner is not None and inner.full_name == _HTTP_BODY
 
 
 def _field(message: Descriptor, name: str) -> FieldDescriptor:

@@ -266,7 +266,7 @@ async def test_a_schema_that_is_left_goes_from_memory(before: Path, after: Path)
             await catalog.read(backends)
             exposed = catalog.exposed
             assert exposed is not None
-            found = exposed.match("GET", f"/v{number % 2 + 1}/count/a")
+            found = exposed.table.match("GET", f"/v{number % 2 + 1}/count/a")
             assert found is not None
             message = to_message(found.route, exposed.schema.pool, found.values, "", b"")
             exposed.writer.write(message)
