@@ -15,12 +15,13 @@ from bridge import request_id
 from bridge.deadlines import InvalidTimeoutError
 from bridge.dialects.errors import ErrorForm
 from bridge.dialects.plain import PlainErrors
-from bridge.dialects.wires import Wire, error_form
 from bridge.error_details import bad_request
 from bridge.failure import Failure, describe
 from bridge.status import Status
 from bridge.transcoding.request import RequestError
 from bridge.upstream import RpcError
+
+_PLAIN = PlainErrors()
 
 _STATUS_OF_HTTP = {
     401: Status.UNAUTHENTICATED,
@@ -119,7 +120,7 @@ def answer(http_status: int, message: str, headers: Mapping[str, str] | None = N
 
 def error_body(http_status: int, message: str) -> dict[str, Any]:
     """Return the body of a response of ``http_status`` to what is not yet a request."""
-    return PlainErrors().body(_failure(http_status, message))
+    return _PLAIN.body(_failure(http_status, message))
 
 
 def _failure(http_status: int, message: str) -> Failure:
@@ -127,7 +128,7 @@ def _failure(http_status: int, message: str) -> Failure:
 
 
 class ErrorResponse(Response):
-    """Tells of a failure in the form of the request's wire.
+    """Tells of a failure in the form of the request: that of its wire, or of its route.
 
     Args:
         http_status: Returns the status, which may be a matter of the form.
@@ -149,7 +150,7 @@ class ErrorResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
         state = scope.get("state", {})
-        form = state.get("error_form") or error_form(state.get("wire", Wire.PLAIN))
+        form = state.get("error_form", _PLAIN)
         failure = replace(self._failure, request_id=state.get("request_id"))
         content, http_status = form.content(failure), self._http_status(form)
         response = Response(content, http_status, self._further_headers, form.media_type)

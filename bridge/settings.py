@@ -30,19 +30,18 @@ from pydantic_settings import (
 
 from bridge.deadlines import Deadlines
 from bridge.dialects.wires import Wire
+from bridge.transcoding.formats import ArrayFailure, StreamFormat
 from bridge.transcoding.json_writer import JsonOptions
-from bridge.transcoding.streams import ArrayFailure, StreamFormat
 from bridge.upstream.address import Address, parse
 from bridge.upstream.call import ChannelOptions
 from bridge.upstream.credentials import CredentialFiles, CredentialsError
-from bridge.upstream.metadata import is_reserved
+from bridge.upstream.metadata import is_custom
 from bridge.upstream.transport import Transport
 
 PREFIX = "BRIDGE_"
 
 # RFC 3986, section 3.2, less what no certificate can name.
 _LABEL = r"[0-9A-Za-z_]([0-9A-Za-z_-]*[0-9A-Za-z_])?"
-_METADATA = re.compile(r"[0-9a-z_.-]+")
 _AUTHORITY = re.compile(rf"({_LABEL}(\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(:[0-9]{{1,5}})?")
 
 
@@ -55,7 +54,7 @@ def _split_text(value: object) -> object:
 
 
 def _is_metadata(name: str) -> str:
-    if not _METADATA.fullmatch(name) or is_reserved(name):
+    if not is_custom(name):
         raise ValueError(f"{name!r} can't be metadata of an application")
     return name
 

@@ -1,13 +1,14 @@
-"""Answers a request with the whole of a stream."""
+"""Answers a request when its RPC has ended."""
 
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from collections.abc import Sequence
 
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
-from bridge.call_response import CallResponse, OpenCall
+from bridge.call_response import Account, CallResponse, Message, OpenCall
 from bridge.deadlines import Deadlines
 from bridge.dialects import WholeDialect
 from bridge.failure import Failure
@@ -16,8 +17,43 @@ from bridge.telemetry.record import StreamAccount
 from protos.completion.v1.completion_pb2 import StreamCompletionResponse
 
 
-class WholeResponse(CallResponse[StreamCompletionResponse, StreamAccount]):
-    """Answers with one JSON object when the stream has ended, or with an HTTP status.
+class WholeResponse(CallResponse[Message, Account]):
+    """Answers when the RPC has ended, or with an HTTP status; see ``CallResponse``."""
+
+    async def _pump(self) -> None:
+        await super()._pump()
+        self._response = self._whole()
+
+    async def _begin(self) -> None:
+        pass
+
+    async def _deliver(self, messages: Sequence[Message]) -> None:
+        self._keep(messages)
+
+    def _relay(self, messages: Sequence[Message]) -> bool:
+        self._keep(messages)
+        return True
+
+    def _keep(self, messages: Sequence[Message]) -> None:
+        self._account.add(messages, time.monotonic())
+
+    @abstractmethod
+    def _whole(self) -> Response:
+        """Return the answer, when all messages have come.
+
+        Raises:
+            RpcError: there is none.
+        """
+
+    async def _finish(self) -> None:
+        await self._response(self._scope, self._receive, self._send)
+
+    async def _fail(self, failure: Failure) -> None:
+        await self._send_failure(failure)
+
+
+class CompletionResponse(WholeResponse[StreamCompletionResponse, StreamAccount]):
+    """Answers with one JSON object when the stream of a completion has ended.
 
     Args:
         state: See ``CallResponse``.
@@ -36,24 +72,7 @@ class WholeResponse(CallResponse[StreamCompletionResponse, StreamAccount]):
         deadlines: Deadlines,
     ) -> None:
         super().__init__(state, open_call, dialect, account, deadlines)
-        self._whole = dialect.whole
+        self._object = dialect.whole
 
-    async def _pump(self) -> None:
-        await super()._pump()
-        self._body = self._whole(self._account)
-
-    async def _begin(self) -> None:
-        pass
-
-    async def _deliver(self, messages: Sequence[StreamCompletionResponse]) -> None:
-        self._account.add(messages, time.monotonic())
-
-    def _relay(self, messages: Sequence[StreamCompletionResponse]) -> bool:
-        self._account.add(messages, time.monotonic())
-        return True
-
-    async def _finish(self) -> None:
-        await JSONResponse(self._body)(self._scope, self._receive, self._send)
-
-    async def _fail(self, failure: Failure) -> None:
-        await self._send_failure(failure)
+    def _whole(self) -> Response:
+        return JSONResponse(self._object(self._account))

@@ -18,7 +18,7 @@ from bridge.stream import StreamResponse
 from bridge.telemetry.record import StreamAccount
 from bridge.upstream import Call
 from bridge.upstream.completion import STREAM_COMPLETION
-from bridge.whole import WholeResponse
+from bridge.whole import CompletionResponse
 from protos.completion.v1.completion_pb2 import StreamCompletionRequest, StreamCompletionResponse
 
 
@@ -49,7 +49,7 @@ class Answering:
         """Return what answers with one JSON object, when the stream of the RPC has ended."""
         rpc = self._rpc(request)
         account = self._account(request, rpc, keep_answer=True)
-        return WholeResponse(self._state, rpc.open_call, dialect, account, self._deadlines)
+        return CompletionResponse(self._state, rpc.open_call, dialect, account, self._deadlines)
 
     def stream(
         self,
@@ -129,10 +129,3 @@ async def _answering(
 
 
 PerRequest = Annotated[Answering, Depends(_answering)]
-
-
-def names_event_stream(accept: str) -> bool:
-    """Return whether an ``Accept`` header (RFC 9110, section 12.5.1) names SSE's media type."""
-    return any(
-        part.split(";")[0].strip().lower() == "text/event-stream" for part in accept.split(",")
-    )

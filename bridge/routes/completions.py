@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
 
+from bridge.accept import names_event_stream
 from bridge.dialects.plain import ChatRequest, ErrorBody, PlainAnswer, PlainDialect
-from bridge.routes.answering import PerRequest, event_stream, names_event_stream
+from bridge.routes.answering import PerRequest, event_stream
 from bridge.status import Status
 
 router = APIRouter(tags=["completions"])

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, HTTPException, Query, Request, Response
 
+from bridge.accept import names_event_stream
 from bridge.dialects.event_source import EventSourceDialect, EventSourceQuery
 from bridge.dialects.plain import ErrorBody
-from bridge.routes.answering import PerRequest, names_event_stream
+from bridge.routes.answering import PerRequest
 from bridge.stream import stream_head
 
 PATH = "/v1/stream"

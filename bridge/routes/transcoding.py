@@ -22,6 +22,7 @@ from bridge.transcoding.accept import stream_format
 from bridge.transcoding.catalog import Catalog
 from bridge.transcoding.content import refusal, to_messages
 from bridge.transcoding.exposed import Exposed, http_body
+from bridge.transcoding.formats import StreamFormat
 from bridge.transcoding.headers import to_headers, to_metadata
 from bridge.transcoding.path_table import ANY_METHOD, PathMatch
 from bridge.transcoding.routes import Route
@@ -33,7 +34,6 @@ from bridge.transcoding.streams import (
     JsonObject,
     MessageDialect,
     RawBody,
-    StreamFormat,
 )
 from bridge.transcoding.unary import UnaryResponse
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bridge.dialects.wires import UnknownWireError, Wire, chosen
+from bridge.dialects.wires import UnknownWireError, Wire, chosen, error_form
 from bridge.http_errors import answer
 
 _CHATS = (Wire.PLAIN, Wire.OPENAI)
@@ -29,14 +29,16 @@ _OLLAMA = frozenset({"/api/generate", "/api/tags"})
 
 def unprefixed(path: str) -> str:
     """Return the path at which a wire's route is also found, if its wire is chosen otherwise."""
-    for wire in Wire:
-        if path.startswith(f"/{wire}/"):
-            return path.removeprefix(f"/{wire}")
-    return path
+    wire = _named_by(path)
+    return path if wire is None else path.removeprefix(f"/{wire}")
+
+
+def _named_by(path: str) -> Wire | None:
+    return next((wire for wire in Wire if path.startswith(f"/{wire}/")), None)
 
 
 class WireMiddleware:
-    """Puts a request's wire into ``request.state.wire``, and what belongs to it into its path.
+    """Puts how a request's wire tells errors into its state, and what belongs to it into its path.
 
     What is below ``/openai/``, ``/plain/``, ... belongs to that wire, whoever asks.
     Of the wires that have the same path without it, the request chooses one. It also chooses how a
@@ -63,15 +65,14 @@ class WireMiddleware:
         except UnknownWireError as error:
             await answer(400, str(error))(scope, receive, send)
             return
-        state = {**scope.get("state", {}), "wire": wire}
+        state = {**scope.get("state", {}), "error_form": error_form(wire)}
         await self._app({**scope, "state": state, "path": path}, receive, send)
 
     def _route(self, scope: Scope) -> tuple[Wire, str]:
         path: str = scope["path"]
-        for wire in Wire:
-            prefix = f"/{wire}"
-            if path.startswith(f"{prefix}/"):
-                return wire, path if wire is not Wire.PLAIN else path.removeprefix(prefix)
+        named = _named_by(path)
+        if named is not None:
+            return named, unprefixed(path) if named is Wire.PLAIN else path
         wires = self._wires_at(path)
         wire = chosen(Headers(scope=scope), self._default, wires or tuple(Wire))
         return wire, f"/{wire}{path}" if wires and wire is not Wire.PLAIN else path

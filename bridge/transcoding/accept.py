@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 
-from bridge.transcoding.streams import StreamFormat
+from bridge.accept import media_ranges
+from bridge.transcoding.formats import StreamFormat
 
 LINES = frozenset(
     {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
@@ -19,7 +20,7 @@ def stream_format(accept: str, default: StreamFormat) -> StreamFormat:
         default: For a client to which all are the same, or that knows none of them.
     """
     best, weight = default, 0.0
-    for media_range, parameters in _ranges(accept):
+    for media_range, parameters in media_ranges(accept):
         asked = _format(media_range, parameters, default)
         quality = _quality(parameters)
         if asked is not None and quality > weight:
@@ -27,15 +28,8 @@ def stream_format(accept: str, default: StreamFormat) -> StreamFormat:
     return best
 
 
-def _ranges(accept: str) -> Iterator[tuple[str, dict[str, str]]]:
-    for part in accept.split(","):
-        media_range, *rest = (piece.strip().lower() for piece in part.split(";"))
-        pairs = (piece.partition("=") for piece in rest)
-        yield media_range, {name.strip(): value.strip() for name, _, value in pairs}
-
-
 def _format(
-    media_range: str, parameters: dict[str, str], default: StreamFormat
+    media_range: str, parameters: Mapping[str, str], default: StreamFormat
 ) -> StreamFormat | None:
     match media_range:
         case "text/event-stream" | "text/*":
@@ -49,7 +43,7 @@ def _format(
     return StreamFormat.NDJSON if media_range in LINES else None
 
 
-def _quality(parameters: dict[str, str]) -> float:
+def _quality(parameters: Mapping[str, str]) -> float:
     try:
         return float(parameters.get("q", "1"))
     except ValueError:

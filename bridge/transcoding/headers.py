@@ -6,15 +6,13 @@ https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, "Custom-Metadata
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
-from binascii import Error as Base64Error
 from collections.abc import Collection, Iterable, Mapping
 from urllib.parse import quote
 
 from bridge.transcoding.request import RequestError
 from bridge.upstream import Metadata
+from bridge.upstream.metadata import BINARY, from_base64, to_base64
 
-_BINARY = "-bin"
 _PRINTABLE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 
 
@@ -25,7 +23,7 @@ def to_metadata(headers: Iterable[tuple[bytes, bytes]], names: Collection[str]) 
         RequestError: a binary one isn't base64.
     """
     return [
-        (name, _binary(name, value) if name.endswith(_BINARY) else value.decode("latin-1"))
+        (name, _binary(name, value) if name.endswith(BINARY) else value.decode("latin-1"))
         for raw_name, value in headers
         if (name := raw_name.decode("latin-1").lower()) in names
     ]
@@ -42,13 +40,13 @@ def to_headers(metadata: Metadata, names: Collection[str]) -> Mapping[str, str]:
 
 
 def _binary(name: str, value: bytes) -> bytes:
-    try:
-        return b64decode(value + b"=" * (-len(value) % 4), validate=True)
-    except Base64Error:
-        raise RequestError("", f"The header {name} isn't base64") from None
+    found = from_base64(value)
+    if found is None:
+        raise RequestError("", f"The header {name} isn't base64")
+    return found
 
 
 def _told(value: str | bytes) -> str:
     if isinstance(value, bytes):
-        return b64encode(value).rstrip(b"=").decode()
+        return to_base64(value).decode()
     return quote(value, safe=_PRINTABLE)

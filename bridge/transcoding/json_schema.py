@@ -21,6 +21,7 @@ from google.protobuf.descriptor import (
     FieldDescriptor,
 )
 
+from bridge.transcoding import well_known
 from bridge.transcoding.json_writer import JsonOptions
 
 JsonSchema = dict[str, Any]
@@ -28,33 +29,27 @@ JsonSchema = dict[str, Any]
 # The names of a field, from a message inwards.
 FieldPath = tuple[str, ...]
 
-_PACKAGE = "google.protobuf."
-_NULL_VALUE = f"{_PACKAGE}NullValue"
 _WELL_KNOWN: Mapping[str, JsonSchema] = {
-    f"{_PACKAGE}Timestamp": {"type": "string", "format": "date-time"},
-    f"{_PACKAGE}Duration": {
+    well_known.TIMESTAMP: {"type": "string", "format": "date-time"},
+    well_known.DURATION: {
         "type": "string",
         "pattern": r"^-?[0-9]+(\.[0-9]{1,9})?s$",
         "description": "Seconds, as in `1.5s`.",
     },
-    f"{_PACKAGE}FieldMask": {
+    well_known.FIELD_MASK: {
         "type": "string",
         "description": "Paths of fields in lowerCamelCase, as in `author.fullName,tags`.",
     },
-    f"{_PACKAGE}Struct": {"type": "object", "additionalProperties": True},
-    f"{_PACKAGE}Value": {"description": "Any JSON."},
-    f"{_PACKAGE}ListValue": {"type": "array", "items": {}},
-    f"{_PACKAGE}Empty": {"type": "object"},
-    f"{_PACKAGE}Any": {
+    well_known.STRUCT: {"type": "object", "additionalProperties": True},
+    well_known.VALUE: {"description": "Any JSON."},
+    well_known.LIST_VALUE: {"type": "array", "items": {}},
+    f"{well_known.PACKAGE}Empty": {"type": "object"},
+    well_known.ANY: {
         "type": "object",
         "properties": {"@type": {"type": "string"}},
         "additionalProperties": True,
         "description": "A message with the URL of its type, which ends with its full name.",
     },
-}
-_WRAPPERS = {
-    f"{_PACKAGE}{name}Value"
-    for name in ("Double", "Float", "Int64", "UInt64", "Int32", "UInt32", "Bool", "String", "Bytes")
 }
 
 _INT32 = {"type": "integer", "format": "int32"}
@@ -89,7 +84,7 @@ _KEY_PATTERNS = {
 
 def has_own_form(message: Descriptor) -> bool:
     """Return whether the JSON of a message isn't an object of its fields."""
-    return message.full_name in _WELL_KNOWN or message.full_name in _WRAPPERS
+    return message.full_name in _WELL_KNOWN or message.full_name in well_known.WRAPPERS
 
 
 def is_required(field: FieldDescriptor) -> bool:
@@ -136,7 +131,7 @@ class JsonSchemas:
             message: Its type.
             without: Fields that are left out.
         """
-        if message.full_name in _WRAPPERS:
+        if message.full_name in well_known.WRAPPERS:
             return _nullable(_SCALARS[message.fields_by_name["value"].type])
         if message.full_name in _WELL_KNOWN:
             return dict(_WELL_KNOWN[message.full_name])
@@ -164,7 +159,7 @@ class JsonSchemas:
     def parameter(self, field: FieldDescriptor) -> JsonSchema:
         """Return the schema of a field that a path or a query sets: of one value, never null."""
         wrapped = field.message_type
-        if wrapped is not None and wrapped.full_name in _WRAPPERS:
+        if wrapped is not None and wrapped.full_name in well_known.WRAPPERS:
             field = wrapped.fields_by_name["value"]
         return self._value(field, ())
 
@@ -184,7 +179,7 @@ class JsonSchemas:
             return self.message(field.message_type, without)
         if field.enum_type is None:
             return dict(_SCALARS[field.type])
-        if field.enum_type.full_name == _NULL_VALUE and not self._options.enum_numbers:
+        if field.enum_type.full_name == well_known.NULL_VALUE and not self._options.enum_numbers:
             return {"type": "null"}
         return self._reference(field.enum_type)
 

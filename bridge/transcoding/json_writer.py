@@ -19,15 +19,11 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
+from bridge.transcoding import well_known
+
 Write = Callable[[Any], Any]
 
-_PACKAGE = "google.protobuf."
-_TEXTS = {f"{_PACKAGE}{name}" for name in ("Timestamp", "Duration", "FieldMask")}
-_WRAPPERS = {
-    f"{_PACKAGE}{name}Value"
-    for name in ("Double", "Float", "Int64", "UInt64", "Int32", "UInt32", "Bool", "String", "Bytes")
-}
-_DYNAMIC = {f"{_PACKAGE}{name}" for name in ("Any", "Struct", "Value", "ListValue")}
+_DYNAMIC = {well_known.ANY, well_known.STRUCT, well_known.VALUE, well_known.LIST_VALUE}
 
 _INT64 = {
     *(FieldDescriptor.TYPE_INT64, FieldDescriptor.TYPE_UINT64, FieldDescriptor.TYPE_SINT64),
@@ -99,10 +95,10 @@ class JsonWriter:
 
     def _of_message(self, descriptor: Descriptor) -> Write:
         name = descriptor.full_name
-        if name in _TEXTS:
-            return _json_string
-        if name in _WRAPPERS:
+        if name in well_known.WRAPPERS:
             return self._wrapped(descriptor.fields_by_name["value"])
+        if name in well_known.TEXTS:
+            return _json_string
         if name in _DYNAMIC:
             return self._by_library
         return self._with_defaults if self._options.defaults else self._object
@@ -183,7 +179,7 @@ class JsonWriter:
     def _enum(self, enum: EnumDescriptor) -> Write | None:
         if self._options.enum_numbers:
             return None
-        if enum.full_name == f"{_PACKAGE}NullValue":
+        if enum.full_name == well_known.NULL_VALUE:
             return _null
         names = {number: value.name for number, value in enum.values_by_number.items()}
         return lambda number: names.get(number, number)

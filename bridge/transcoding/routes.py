@@ -12,6 +12,7 @@ from bridge.transcoding.exposure_error import ExposureError
 from bridge.transcoding.path_table import PathTable
 from bridge.transcoding.path_template import PathTemplate, Variable, parse
 from bridge.transcoding.schema import RpcMethod
+from bridge.transcoding.well_known import TEXTS
 
 WHOLE = "*"
 
@@ -138,19 +139,9 @@ def _check_variable(message: Descriptor, variable: Variable) -> None:
         )
 
 
-# In JSON, these are no objects.
-_TEXTS = frozenset(
-    f"google.protobuf.{name}"
-    for name in (
-        *("Timestamp", "Duration", "FieldMask", "StringValue", "BytesValue", "BoolValue"),
-        *("Int32Value", "Int64Value", "UInt32Value", "UInt64Value", "FloatValue", "DoubleValue"),
-    )
-)
-
-
 def is_text(message: Descriptor) -> bool:
     """Return whether a message is a text, a number or a truth in JSON, not an object."""
-    return message.full_name in _TEXTS
+    return message.full_name in TEXTS
 
 
 def _check_body(message: Descriptor, template: PathTemplate, body: str) -> None:

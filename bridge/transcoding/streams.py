@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from enum import StrEnum
+from collections.abc import Callable
 from typing import Any
 
 from google.protobuf.message import Message
 
 from bridge import sse
+from bridge.call_response import Returned
 from bridge.dialects import Dialect
 from bridge.failure import Failure
 from bridge.telemetry.record import CallAccount
 from bridge.transcoding.errors import StatusErrors
-from bridge.upstream import Metadata
+from bridge.transcoding.formats import ArrayFailure
 
 Write = Callable[[Message], bytes]
 Account = CallAccount[Message]
 MessageDialect = Dialect[Message, Account]
-Returned = Callable[[Metadata], Mapping[str, str]]
 
 # An ``EventSource`` that was not closed at ``[DONE]`` comes back with it.
 ENDED = "ended"
-
-
-class StreamFormat(StrEnum):
-    """What a stream of messages can be."""
-
-    SSE = "sse"
-    NDJSON = "ndjson"
-    ARRAY = "array"
-
-
-class ArrayFailure(StrEnum):
-    """How an array tells that its stream failed."""
-
-    ELEMENT = "element"
-    CUT = "cut"
 
 
 class EventStream:

@@ -127,6 +127,18 @@ class Call(Protocol[Response_co]):
         ...
 
 
+def only(messages: Sequence[Response]) -> Response:
+    """Return the one message that a unary RPC has answered.
+
+    Raises:
+        RpcError: there is none, or there are several.
+    """
+    if len(messages) != 1:
+        cause = f"a unary call got {'several messages' if messages else 'no message'}"
+        raise RpcError(Status.INTERNAL, cause=cause)
+    return messages[0]
+
+
 class CallObserver(Protocol):
     """Sees the calls of a channel begin and end."""
 

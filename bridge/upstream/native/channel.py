@@ -24,6 +24,7 @@ from bridge.upstream.call import (
     Request,
     Response,
     RpcError,
+    only,
 )
 from bridge.upstream.credentials import Tls
 from bridge.upstream.http2 import Connection
@@ -118,10 +119,7 @@ class NativeChannel:
                     break
         finally:
             call.cancel()
-        if len(found) != 1:
-            cause = f"a unary call got {'several messages' if found else 'no message'}"
-            raise RpcError(Status.INTERNAL, cause=cause)
-        return found[0]
+        return only(found)
 
     def reconnect(self) -> None:
         """Let the next RPC connect at once, with no pause after an attempt that has failed."""

@@ -5,8 +5,6 @@ The rules are those of https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTT
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ from bridge.status import Status
 from bridge.upstream.call import Metadata
 from bridge.upstream.http2 import Field, write_fields, write_section
 from bridge.upstream.http2.headers import OF_A_CONNECTION
-from bridge.upstream.metadata import is_reserved
+from bridge.upstream.metadata import BINARY, from_base64, is_custom, to_base64
 from bridge.upstream.native.messages import ACCEPTED_ENCODINGS
 
 _OF_EVERY_CALL = write_fields(
@@ -29,10 +27,7 @@ _OF_EVERY_CALL = write_fields(
         (b"user-agent", f"grpc-python-sse-bridge/{__version__}".encode()),
     ]
 )
-_BINARY = "-bin"
 _CODE = re.compile(r"\d{1,9}", re.ASCII)
-
-_KEY = re.compile(r"[0-9a-z_.\-]+")
 
 _ASCII_VALUE = re.compile(r"[\x20-\x7e]*")
 
@@ -131,8 +126,8 @@ def read_metadata(fields: Iterable[Field]) -> list[tuple[str, str | bytes]]:
         key = raw_key.decode("ascii")
         if key.startswith(":"):
             continue
-        if key.endswith(_BINARY):
-            values = (_from_base64(part) for part in raw.split(b","))
+        if key.endswith(BINARY):
+            values = (from_base64(part) for part in raw.split(b","))
             metadata += [(key, value) for value in values if value is not None]
         else:
             metadata.append((key, raw.decode("utf-8", "replace")))
@@ -160,25 +155,17 @@ def status_of_http(status: int) -> Status:
 
 
 def _to_field(key: str, value: str | bytes) -> Field:
-    if not _KEY.fullmatch(key) or is_reserved(key) or key in OF_A_CONNECTION:
+    if not is_custom(key) or key in OF_A_CONNECTION:
         raise ValueError(f"{key!r} can't be a key of metadata")
-    if key.endswith(_BINARY):
+    if key.endswith(BINARY):
         raw = value.encode() if isinstance(value, str) else value
-        return key.encode(), base64.b64encode(raw).rstrip(b"=")
+        return key.encode(), to_base64(raw)
     text = value.decode("latin-1") if isinstance(value, bytes) else value
     # RFC 9113, section 8.2.1; PROTOCOL-HTTP2.md allows to take it away.
     text = text.strip(" ")
     if not _ASCII_VALUE.fullmatch(text):
         raise ValueError(f"the value of {key!r} in metadata is not printable ASCII")
     return key.encode(), text.encode()
-
-
-def _from_base64(raw: bytes) -> bytes | None:
-    raw = raw.strip()
-    try:
-        return base64.b64decode(raw + b"=" * (-len(raw) % 4), validate=True)
-    except binascii.Error:
-        return None
 
 
 def _unquote(message: str) -> str:
