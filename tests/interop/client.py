@@ -15,9 +15,9 @@ from bridge.upstream.call import (
     Connect,
     Metadata,
     Method,
-    RpcError,
 )
 from bridge.upstream.credentials import Tls
+from tests.bridge.handled import OpenCalls
 from tests.conftest import eventually
 from tests.interop.schema import STREAMING_OUTPUT_CALL, UNARY_CALL
 from tests.interop.servers.makes import Make, Servers
@@ -25,24 +25,6 @@ from tests.interop.servers.running import Running
 
 OPTIONS = ChannelOptions(max_message_bytes=1 << 22, keepalive=0, keepalive_timeout=0)
 DEADLINE_SECONDS = 20
-
-
-class OpenCalls:
-    """Counts the open calls of a channel."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def call_began(self) -> None:
-        """Count a call."""
-        self.count += 1
-
-    def call_ended(self) -> None:
-        """Count a call no more."""
-        self.count -= 1
-
-    def call_failed(self, error: RpcError) -> None:
-        """Nothing: a call that failed also ends."""
 
 
 @dataclass(frozen=True)

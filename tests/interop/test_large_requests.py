@@ -14,7 +14,8 @@ from h2.settings import SettingCodes
 
 from bridge.upstream.address import Endpoint
 from bridge.upstream.transport import Transport
-from tests.interop.client import OPTIONS, OpenCalls
+from tests.bridge.handled import OpenCalls
+from tests.interop.client import OPTIONS
 from tests.interop.schema import UNARY_CALL, Payload, SimpleRequest, SimpleResponse
 from tests.interop.transports import TRANSPORTS
 

@@ -13,9 +13,9 @@ from google.protobuf.message_factory import GetMessageClass
 
 from bridge.status import Status
 from bridge.transcoding.completions import CompletionsError, read
-from bridge.transcoding.schema import Schema, build
-from bridge.transcoding.schema import read as read_schema
+from bridge.transcoding.schema import Schema
 from bridge.upstream.call import RpcError
+from tests.transcoding.backend import schema_of
 from tests.transcoding.conftest import Compile
 
 PROTO = """
@@ -54,7 +54,7 @@ service S { rpc M(Ask) returns (stream Answer); }
 
 @pytest.fixture(scope="module")
 def schema(compile_protos: Compile) -> Schema:
-    return build(read_schema([compile_protos(p=PROTO)]))
+    return schema_of(compile_protos(p=PROTO))
 
 
 class Stream:

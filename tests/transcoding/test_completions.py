@@ -19,8 +19,7 @@ from bridge.error_details import field_violations
 from bridge.status import Status
 from bridge.transcoding.completions import Completion, Completions, read
 from bridge.transcoding.completions.variables import IGNORABLE, VARIABLES, Items
-from bridge.transcoding.schema import RpcMethod, Schema, build
-from bridge.transcoding.schema import read as read_schema
+from bridge.transcoding.schema import RpcMethod, Schema
 from bridge.upstream.address import Endpoint
 from bridge.upstream.call import ChannelOptions, RpcError
 from bridge.upstream.native import connect
@@ -37,6 +36,7 @@ from protos.completion.v1.completion_pb2 import (
 from tests.bridge.test_native_channel import Observer
 from tests.test_docs import section
 from tests.transcoding import completion_protos
+from tests.transcoding.backend import schema_of
 from tests.transcoding.conftest import Compile
 
 DOCUMENT = "docs/completions.md"
@@ -104,7 +104,7 @@ def without_index(answer: StreamCompletionResponse) -> Any:
 @pytest.fixture
 def service(compile_protos: Compile, tmp_path: Path) -> Callable[[str], Service]:
     def service(name: str) -> Service:
-        schema = build(read_schema([compile_protos(**{name: PROTOS[name]})]))
+        schema = schema_of(compile_protos(**{name: PROTOS[name]}))
         path = tmp_path / f"{name}.yaml"
         path.write_text(block(name))
         return Service(schema, read(path, schema))
@@ -543,7 +543,7 @@ async def test_a_method_may_be_of_any_kind(
     compile_protos: Compile, tmp_path: Path, kind: str, texts: list[str]
 ) -> None:
     path = compile_protos(p=ANY_KIND.format(asks=kind, answers=kind))
-    schema = build(read_schema([path]))
+    schema = schema_of(path)
     (tmp_path / "p.yaml").write_text(ANY_KIND_MAPPING)
     service = Service(schema, read(tmp_path / "p.yaml", schema))
     handler = Kinds(service.method, [service.written({"text": text}) for text in texts])

@@ -13,7 +13,8 @@ from jsonschema import Draft202012Validator
 
 from bridge.transcoding.json_schema import JsonSchemas
 from bridge.transcoding.json_writer import JsonOptions, JsonWriter
-from bridge.transcoding.schema import Schema, build, read
+from bridge.transcoding.schema import Schema
+from tests.transcoding.backend import schema_of
 from tests.transcoding.conftest import Compile
 from tests.transcoding.messages import OPTIONS, filled, proto
 
@@ -29,7 +30,7 @@ IMPORTS = "".join(
 
 @pytest.fixture(scope="module")
 def all_kinds(compile_protos: Compile) -> Schema:
-    return build(read([compile_protos(p=proto(ALL_NUMBERS))]))
+    return schema_of(compile_protos(p=proto(ALL_NUMBERS)))
 
 
 @given(st.data(), OPTIONS)
@@ -59,7 +60,7 @@ def described(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the schema of ``p.M``, and the components that it refers to."""
     path = compile_protos(p=f"package p;\n{IMPORTS}{text}", comments=True)
-    schema = build(read([path]))
+    schema = schema_of(path)
     schemas = JsonSchemas(options or JsonOptions(), schema.comments)
     paths = [tuple(path.split(".")) for path in without]
     found = schemas.message(schema.pool.FindMessageTypeByName("p.M"), paths)

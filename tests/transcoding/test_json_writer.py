@@ -11,14 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.transcoding.json_writer import JsonOptions, JsonWriter
-from bridge.transcoding.schema import Schema, build, read
+from bridge.transcoding.schema import Schema
+from tests.transcoding.backend import schema_of
 from tests.transcoding.conftest import Compile
 from tests.transcoding.messages import OPTIONS, filled, proto
 
 
 @pytest.fixture(scope="module")
 def schema(compile_protos: Compile) -> Schema:
-    return build(read([compile_protos(p=proto())]))
+    return schema_of(compile_protos(p=proto()))
 
 
 @given(st.data(), OPTIONS)

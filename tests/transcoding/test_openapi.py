@@ -19,7 +19,8 @@ from bridge.transcoding.path_table import PathTable
 from bridge.transcoding.path_template import parse
 from bridge.transcoding.request import to_message
 from bridge.transcoding.routes import Route, of_methods
-from bridge.transcoding.schema import Schema, build, read
+from bridge.transcoding.schema import Schema
+from tests.transcoding.backend import schema_of
 from tests.transcoding.conftest import Compile
 
 LIBRARY = """
@@ -125,7 +126,7 @@ message Book {
 
 @pytest.fixture(scope="module")
 def library(compile_protos: Compile) -> Schema:
-    return build(read([compile_protos(library=LIBRARY, comments=True)]))
+    return schema_of(compile_protos(library=LIBRARY, comments=True))
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +134,7 @@ def googleapis(compile_protos: Compile) -> Schema:
     """Return the annotated services that googleapis-common-protos has."""
     names = ("google/longrunning/operations_proto", "google/cloud/location/locations")
     text = "\n".join(f'import "{name}.proto";' for name in names)
-    return build(read([compile_protos(google=text, comments=True)]))
+    return schema_of(compile_protos(google=text, comments=True))
 
 
 def routes_of(schema: Schema) -> PathTable[Route]:
@@ -219,7 +220,7 @@ def test_an_operation_is_told_by_its_method_s_comment(library: Schema) -> None:
 
 
 def test_a_set_without_comments_has_no_descriptions_of_them(compile_protos: Compile) -> None:
-    found = document(build(read([compile_protos(library=LIBRARY)])))
+    found = document(schema_of(compile_protos(library=LIBRARY)))
     assert found["tags"] == [{"name": "library.v1.Library"}]
     assert "summary" not in named(found, "Library_Get")
 
@@ -240,7 +241,7 @@ def test_services_of_one_name_and_their_messages_are_told_apart(compile_protos: 
     message M { %s field = 1; }
     service S { rpc Do(M) returns (M); }"""
     path = compile_protos(one=text % ("v1", "string"), two=text % ("v2", "bool"))
-    found = document(build(read([path])))
+    found = document(schema_of(path))
     OpenAPIV31SpecValidator(found).validate()
     assert named(found, "p_v1_S_Do")["tags"] == ["p.v1.S"]
     assert named(found, "p_v2_S_Do")["tags"] == ["p.v2.S"]
@@ -302,7 +303,7 @@ def test_a_path_s_parameter_has_the_type_of_its_field(
     service S {{
       rpc Do(M) returns (M) {{ option (google.api.http) = {{ get: "/v1/{{f}}" }}; }}
     }}"""
-    found = document(build(read([compile_protos(p=text)])))
+    found = document(schema_of(compile_protos(p=text)))
     assert parameters(named(found, "S_Do"), "path")["f"]["schema"] == schema
 
 
@@ -363,7 +364,7 @@ def test_a_message_that_has_itself_in_many_fields_is_no_burden(compile_protos: C
     text = f"""package p;
     message M {{ {fields} string name = 200; }}
     service S {{ rpc Do(M) returns (M) {{ option idempotency_level = NO_SIDE_EFFECTS; }} }}"""
-    found = document(build(read([compile_protos(p=text)])))
+    found = document(schema_of(compile_protos(p=text)))
     assert set(parameters(named(found, "S_Do_2"), "query")) == {"name"}
 
 
@@ -403,7 +404,7 @@ def test_a_body_must_be_there_if_a_field_of_it_must(compile_protos: Compile) -> 
       rpc One(M) returns (M) { option (google.api.http) = { put: "/{a}" body: "*" }; }
       rpc Two(M) returns (M) { option (google.api.http) = { put: "/{a}/{b}" body: "*" }; }
     }"""
-    found = document(build(read([compile_protos(p=text)])))
+    found = document(schema_of(compile_protos(p=text)))
     one, two = (named(found, f"S_{name}")["requestBody"] for name in ("One", "Two"))
     assert one["required"] is True
     assert one["content"]["application/json"]["schema"]["required"] == ["b"]

@@ -9,9 +9,10 @@ import pytest
 from google.api.http_pb2 import CustomHttpPattern, HttpRule
 
 from bridge.transcoding.routes import of_methods
-from bridge.transcoding.schema import RpcMethod, build, read
+from bridge.transcoding.schema import RpcMethod
 from bridge.transcoding.service_config import ServiceConfig, ServiceConfigError
 from bridge.transcoding.service_config import read as read_config
+from tests.transcoding.backend import schema_of
 from tests.transcoding.conftest import Compile
 
 LIBRARY = """
@@ -45,7 +46,7 @@ def problems(folder: Path, text: str, head: str = HEAD) -> list[str]:
 
 @pytest.fixture
 def methods(compile_protos: Compile) -> list[RpcMethod]:
-    return list(build(read([compile_protos(library=LIBRARY)])).services["library.v1.Library"])
+    return list(schema_of(compile_protos(library=LIBRARY)).services["library.v1.Library"])
 
 
 def test_a_rule_has_all_that_one_in_a_proto_can_have(tmp_path: Path) -> None:
