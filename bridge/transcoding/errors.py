@@ -12,7 +12,7 @@ import orjson
 
 from bridge.dialects.errors import JsonErrorForm
 from bridge.failure import Failure
-from bridge.transcoding.json_writer import JsonWriter
+from bridge.transcoding.json_writer import JsonWriteError, JsonWriter
 
 
 class StatusErrors(JsonErrorForm):
@@ -40,5 +40,5 @@ class StatusErrors(JsonErrorForm):
     def _detail(self, detail: Any) -> Any:
         try:
             return self._writer.to_json(detail)
-        except TypeError:
+        except JsonWriteError:
             return {"@type": detail.type_url, "value": b64encode(detail.value).decode()}

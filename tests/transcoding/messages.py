@@ -1,9 +1,8 @@
-"""Messages of every kind of field, filled at random."""
+"""A message with fields of every kind, and values for it."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -25,30 +24,43 @@ WELL_KNOWN = [
 KEYS = [name for name in SCALARS if name not in ("double", "float", "bytes")]
 FILES = ("any", "duration", "empty", "field_mask", "struct", "timestamp", "wrappers")
 
+_TYPES = [*SCALARS, "Kind", "All", *(f"google.protobuf.{name}" for name in WELL_KNOWN)]
+_NAMES = {type_: type_.rpartition(".")[2].lower() for type_ in _TYPES}
+_FIELDS = [
+    *(f"{type_} one_{name}" for type_, name in _NAMES.items()),
+    *(f"repeated {type_} many_{name}" for type_, name in _NAMES.items()),
+    *(f"optional {type_} maybe_{_NAMES[type_]}" for type_ in [*SCALARS, "Kind"]),
+    *(f"map<{key}, int64> by_{key}" for key in KEYS),
+    *(f"map<string, {type_}> map_{name}" for type_, name in _NAMES.items()),
+    "google.protobuf.NullValue nothing",
+]
+FIELD_NAMES = [field.rpartition(" ")[2] for field in _FIELDS]
+_ONE_OF = "oneof one { string a_text = 901; All an_other = 902; bool a_truth = 903; }"
+
+
+def _message(name: str, fields: Sequence[str], one_of: str = "") -> str:
+    numbered = "\n".join(f"{field} = {number};" for number, field in enumerate(fields, 1))
+    return f"message {name} {{ {numbered} {one_of} }}"
+
+
+# Messages that have few fields, of each kind some.
+PARTS = {
+    f"Part{start}": _message(f"Part{start}", _FIELDS[start::20], _ONE_OF if start % 4 == 3 else "")
+    for start in range(20)
+}
+
 
 def proto(kinds: str = "ZERO = 0; ONE = 1; NEGATIVE = -1;") -> str:
     """Return the file of ``p.All``, whose enum has some of the numbers that fields get."""
-    types = [*SCALARS, "Kind", "All", *(f"google.protobuf.{name}" for name in WELL_KNOWN)]
-    number = itertools.count(1)
-    fields = [
-        f"{label}{type_} field_{next(number)} = %d;"
-        for type_ in types
-        for label in ("", "repeated ")
-    ]
-    fields += [f"optional {type_} field_{next(number)} = %d;" for type_ in [*SCALARS, "Kind"]]
-    fields += [
-        f"map<{key}, {value}> field_{next(number)} = %d;" for key in KEYS for value in ("int64",)
-    ]
-    fields += [f"map<string, {value}> field_{next(number)} = %d;" for value in types]
-    body = "\n".join(field % position for position, field in enumerate(fields, 1))
-    imports = "\n".join(f'import "google/protobuf/{name}.proto";' for name in FILES)
-    null = "google.protobuf.NullValue nothing = 900;"
-    one_of = "oneof one { string a_text = 901; All an_other = 902; bool a_truth = 903; }"
-    return f"""package p;
-{imports}
-enum Kind {{ {kinds} }}
-message All {{ {body} {null} {one_of} }}
-"""
+    return "\n".join(
+        [
+            "package p;",
+            *(f'import "google/protobuf/{name}.proto";' for name in FILES),
+            f"enum Kind {{ {kinds} }}",
+            _message("All", _FIELDS, _ONE_OF),
+            *PARTS.values(),
+        ]
+    )
 
 
 FLOATS = st.floats(width=32)
