@@ -82,6 +82,7 @@ def open_catalog(settings: Settings) -> Catalog:
             config=None if rules is None else service_config.read(rules),
             completions=completions,
             options=settings.json_options,
+            ignore_unknown=settings.json_ignore_unknown,
             own_paths=_own_paths(),
         ),
         reflection=settings.asks_for_schema,

@@ -134,12 +134,11 @@ class Transcoding:
             raise HTTPException(415, why)
         messages = to_messages(
             self._route,
-            self._exposed.schema.pool,
+            self._exposed.reader,
             self._values,
             self._request.scope["query_string"].decode("ascii", "replace"),
             body,
             content_type,
-            ignore_unknown=self._settings.json_ignore_unknown,
         )
         given = to_metadata(headers.raw, self._settings.forward_headers)
         request_id: str = self._request.state.request_id

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
 from bridge.transcoding.accept import LINES
+from bridge.transcoding.json_reader import JsonReader
+from bridge.transcoding.json_text import JsonError, parse
 from bridge.transcoding.request import RequestError, to_message
 from bridge.transcoding.routes import WHOLE, Route
 
@@ -36,13 +35,11 @@ def refusal(route: Route, content_type: str) -> str | None:
 
 def to_messages(
     route: Route,
-    pool: DescriptorPool,
+    reader: JsonReader,
     values: Mapping[tuple[str, ...], str],
     query: str,
     body: bytes,
     content_type: str,
-    *,
-    ignore_unknown: bool,
 ) -> Sequence[Message]:
     """Return what is sent with the RPC: one message, or all of a stream.
 
@@ -51,44 +48,53 @@ def to_messages(
 
     Args:
         route: See ``to_message``.
-        pool: See ``to_message``.
+        reader: See ``to_message``.
         values: See ``to_message``.
         query: See ``to_message``.
         body: The content.
         content_type: Its type.
-        ignore_unknown: See ``to_message``.
 
     Raises:
         RequestError: they are no messages of the RPC.
     """
     if route.takes_content:
-        of_url = to_message(
-            replace(route, body=""), pool, values, query, b"", ignore_unknown=ignore_unknown
-        )
+        of_url = to_message(route, reader, values, query, {})
         return [_with_content(of_url, route, body, content_type)]
+    if body and not route.body:
+        raise RequestError("", f"{route} takes no body")
     if not route.rpc.client_streaming:
-        return [to_message(route, pool, values, query, body, ignore_unknown=ignore_unknown)]
-    bodies = _bodies(body)
-    if not bodies and (values or query):
-        bodies = [b""]
+        fields = _fields(route, _parsed(body)) if body else {}
+        return [to_message(route, reader, values, query, fields)]
+    given = [_fields(route, one) for one in _elements(body)]
+    if not given and (values or query):
+        given = [{}]
     messages = []
-    for number, one in enumerate(bodies):
+    for number, fields in enumerate(given):
         of_first = (values, query) if number == 0 else ({}, "")
         try:
-            messages.append(to_message(route, pool, *of_first, one, ignore_unknown=ignore_unknown))
+            messages.append(to_message(route, reader, *of_first, fields))
         except RequestError as error:
             raise RequestError(f"[{number}].{error.field}".rstrip("."), error.reason) from None
     return messages
 
 
-def _bodies(body: bytes) -> Sequence[bytes]:
-    if body.lstrip()[:1] != b"[":
-        return [line for line in body.split(b"\n") if line.strip()]
+def _elements(body: bytes) -> Sequence[Any]:
+    if body.lstrip()[:1] == b"[":
+        elements: Sequence[Any] = _parsed(body)
+        return elements
+    lines = filter(bytes.strip, body.split(b"\n"))
+    return [_parsed(line, f"[{number}]") for number, line in enumerate(lines)]
+
+
+def _parsed(text: bytes, place: str = "") -> Any:
     try:
-        elements = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise RequestError("", f"The body is no JSON: {error}") from None
-    return [json.dumps(element).encode() for element in elements]
+        return parse(text)
+    except JsonError as error:
+        raise RequestError(place, f"The body is no JSON: {error.reason}") from None
+
+
+def _fields(route: Route, given: Any) -> Any:
+    return given if route.body == WHOLE else {route.body: given}
 
 
 def _with_content(message: Message, route: Route, body: bytes, content_type: str) -> Message:

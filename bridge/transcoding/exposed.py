@@ -16,6 +16,7 @@ from bridge.transcoding import routes
 from bridge.transcoding.completions import Completions
 from bridge.transcoding.completions import read as read_completions
 from bridge.transcoding.errors import StatusErrors
+from bridge.transcoding.json_reader import JsonReader
 from bridge.transcoding.json_writer import JsonOptions, JsonWriter
 from bridge.transcoding.path_table import PathTable
 from bridge.transcoding.routes import Route, RouteError
@@ -35,6 +36,7 @@ class Exposed:
         schema: Where they are from.
         services: The names of the services.
         table: The routes by their paths.
+        reader: Reads messages.
         writer: Writes messages.
         completions: The methods that complete conversations instead of ``completion.v1``.
     """
@@ -42,6 +44,7 @@ class Exposed:
     schema: Schema
     services: Sequence[str]
     table: PathTable[Route]
+    reader: JsonReader
     writer: JsonWriter
     completions: Completions | None
 
@@ -74,6 +77,7 @@ def expose(
     config: ServiceConfig | None,
     completions: Path | None,
     options: JsonOptions,
+    ignore_unknown: bool,
     own_paths: Mapping[str, Iterable[str]],
 ) -> Exposed:
     """Return what is exposed of a schema.
@@ -84,6 +88,7 @@ def expose(
         config: Rules that replace those of the protos.
         completions: The file that maps completions to methods of the schema.
         options: How messages are written.
+        ignore_unknown: See ``JsonReader``.
         own_paths: The paths that have another meaning here, each with its HTTP methods.
 
     Raises:
@@ -108,7 +113,8 @@ def expose(
     if taken:
         raise RouteError(taken)
     mapped = None if completions is None else read_completions(completions, schema)
-    return Exposed(schema, chosen, table, JsonWriter(schema.pool, options), mapped)
+    reader = JsonReader(schema.pool, ignore_unknown=ignore_unknown)
+    return Exposed(schema, chosen, table, reader, JsonWriter(schema.pool, options), mapped)
 
 
 def _no_service(name: str, schema: Schema) -> str:

@@ -6,25 +6,20 @@ https://protobuf.dev/programming-guides/json/.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from bridge.transcoding.routes import WHOLE, Route, is_text
-
-# How the library tells of a field, from the outermost inwards.
-_OUTER = re.compile(r"Failed to parse (\S+) field: ")
-_UNKNOWN = re.compile(r'Message type "[^"]*" has no field named "([^"]*)" at "[^".]*\.?([^"]*)"')
-_PLACE = re.compile(r' at "?[\w.\[\]]+"?$')
+from bridge.transcoding.json_reader import JsonReader
+from bridge.transcoding.json_scalars import wrong
+from bridge.transcoding.json_text import JsonError
+from bridge.transcoding.routes import Route, is_text
+from bridge.transcoding.well_known import WELL_KNOWN
 
 # In a URL, what Envoy and grpc-gateway both take.
 _BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
@@ -53,12 +48,10 @@ class _UnknownFieldError(RequestError):
 
 def to_message(
     route: Route,
-    pool: DescriptorPool,
+    reader: JsonReader,
     values: Mapping[tuple[str, ...], str],
     query: str,
-    body: bytes,
-    *,
-    ignore_unknown: bool = False,
+    body: Any,
 ) -> Message:
     """Return the request of the RPC.
 
@@ -66,53 +59,42 @@ def to_message(
 
     Args:
         route: How the RPC is called.
-        pool: Where the types are that an ``Any`` can have.
+        reader: What reads the values of fields.
         values: The values of fields that the path sets.
         query: The query of the URL, as it was sent.
-        body: The body, in JSON.
-        ignore_unknown: Whether fields that the message doesn't have are left out.
+        body: The fields that the body sets, as :func:`bridge.transcoding.json_text.parse` returns
+            them.
 
     Raises:
         RequestError: they are not of that message.
     """
-    message_type = GetMessageClass(route.rpc.request)
-    message = message_type()
-    if route.body:
-        given = _loads(body)
-        _merge(given if route.body == WHOLE else {route.body: given}, message, pool, ignore_unknown)
-    elif body:
-        raise RequestError("", f"{route} takes no body")
+    message = GetMessageClass(route.rpc.request)()
+    _read_body(reader, body, message)
     tree: dict[str, Any] = {}
     for name, value in _pairs(query):
-        with suppress(*[_UnknownFieldError] if ignore_unknown else ()):
+        with suppress(*[_UnknownFieldError] if reader.ignore_unknown else ()):
             _set(tree, _fields(route.rpc.request, name.split(".")), value)
-    _merge(tree, message, pool, ignore_unknown)
+    _merge(reader, tree, message)
     tree = {}
     for path, value in values.items():
         _set(tree, _fields(route.rpc.request, path), value)
         _clear(message, path)
-    _merge(tree, message, pool, ignore_unknown)
+    _merge(reader, tree, message)
+    _check_required(message)
     return message
 
 
-def _loads(body: bytes) -> Any:
-    if not body:
-        return {}
+def _check_required(message: Any) -> None:
+    if not message.IsInitialized():
+        raise RequestError(message.FindInitializationErrors()[0], "it is required")
+
+
+def _read_body(reader: JsonReader, body: Any, message: Message) -> None:
     try:
-        return json.loads(body, object_pairs_hook=_object)
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, RequestError):
-            raise
-        raise RequestError("", f"The body is no JSON: {error}") from None
-
-
-def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise RequestError(twice, "it is there twice")
-    return found
+        reader.read(body, message)
+    except JsonError as error:
+        reason = error.reason if error.field else f"The body is no message: {error.reason}"
+        raise RequestError(error.field, reason) from None
 
 
 def _pairs(query: str) -> list[tuple[str, str]]:
@@ -122,37 +104,15 @@ def _pairs(query: str) -> list[tuple[str, str]]:
         raise RequestError("", "The query isn't UTF-8.") from None
 
 
-def _merge(given: Any, message: Message, pool: DescriptorPool, ignore_unknown: bool) -> None:
+def _merge(reader: JsonReader, tree: Mapping[str, Any], message: Message) -> None:
+    if not tree:
+        return
     read = type(message)()
-    if not isinstance(given, dict) and not _is_well_known(message):
-        raise RequestError("", f"It is no {message.DESCRIPTOR.full_name}.")
     try:
-        ParseDict(given, read, ignore_unknown_fields=ignore_unknown, descriptor_pool=pool)
-    except ParseError as error:
-        raise named(str(error)) from None
-    except (TypeError, ValueError, AttributeError):
-        raise RequestError("", f"It is no {message.DESCRIPTOR.full_name}.") from None
+        reader.read(tree, read)
+    except JsonError as error:
+        raise RequestError(error.field, error.reason) from None
     message.MergeFrom(read)
-
-
-def _is_well_known(message: Message) -> bool:
-    return message.DESCRIPTOR.file.package == "google.protobuf"
-
-
-def named(told: str) -> RequestError:
-    """Return what the message of a ``ParseError`` tells, with the path of the field."""
-    names = []
-    while (outer := _OUTER.match(told)) is not None:
-        names.append(outer[1])
-        told = told[outer.end() :]
-    told = told.split("\n")[0]
-    unknown = _UNKNOWN.match(told)
-    if unknown is not None:
-        return RequestError(
-            ".".join(filter(None, [unknown[2], unknown[1]])), "there is no such field"
-        )
-    reason = _PLACE.sub("", told.rstrip(".")).removeprefix("Failed to parse ")
-    return RequestError(".".join(names), reason)
 
 
 def _fields(message: Descriptor, path: Sequence[str]) -> list[FieldDescriptor]:
@@ -168,7 +128,10 @@ def _fields(message: Descriptor, path: Sequence[str]) -> list[FieldDescriptor]:
 
 
 def _single_message(field: FieldDescriptor) -> Descriptor | None:
-    return None if field.is_repeated else field.message_type
+    inside = field.message_type
+    if inside is None or field.is_repeated or inside.full_name in WELL_KNOWN:
+        return None
+    return inside
 
 
 def _field(message: Descriptor, name: str) -> FieldDescriptor | None:
@@ -200,7 +163,7 @@ def _value(field: FieldDescriptor, told: str, value: str) -> Any:
     try:
         return _BOOLEANS[value.lower()]
     except KeyError:
-        raise RequestError(told, f"it is true or false, not {value!r}") from None
+        raise RequestError(told, wrong("true or false", value).reason) from None
 
 
 def _clear(message: Message, path: Sequence[str]) -> None:

@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 from google.api.http_pb2 import Http, HttpRule
 from google.api.service_pb2 import Service
-from google.protobuf.json_format import ParseDict, ParseError
 
 from bridge.transcoding import yaml_file
 from bridge.transcoding.exposure_error import ExposureError
-from bridge.transcoding.request import named
+from bridge.transcoding.json_reader import JsonReader
+from bridge.transcoding.json_text import JsonError, parse
 from bridge.transcoding.schema import RpcMethod
 from bridge.transcoding.spelling import instead_of
 
@@ -127,8 +128,12 @@ def _rules(http: Mapping[Any, Any], problems: list[str]) -> Iterator[tuple[str, 
             problems.append(f"http: rules.{number} has no selector")
             continue
         try:
-            yield selector, ParseDict(given, HttpRule())
-        except ParseError as error:
-            problems.append(f"{selector}: {named(str(error))}")
-        except (TypeError, ValueError, AttributeError):
-            problems.append(f"{selector}: it is no google.api.HttpRule")
+            yield selector, _rule(given)
+        except (JsonError, orjson.JSONEncodeError) as error:
+            problems.append(f"{selector}: {error}")
+
+
+def _rule(given: Mapping[Any, Any]) -> HttpRule:
+    rule = HttpRule()
+    JsonReader(rule.DESCRIPTOR.file.pool).read(parse(orjson.dumps(given)), rule)
+    return rule

@@ -22,7 +22,8 @@ def compile_protos(tmp_path_factory: pytest.TempPathFactory) -> Compile:
     def compile_protos(*, imports: bool = True, comments: bool = False, **files: str) -> Path:
         folder = tmp_path_factory.mktemp("protos")
         for name, text in files.items():
-            (folder / f"{name}.proto").write_text('syntax = "proto3";\n' + text)
+            syntax = "" if text.startswith("syntax") else 'syntax = "proto3";\n'
+            (folder / f"{name}.proto").write_text(syntax + text)
         path = folder / "set.binpb"
         arguments = [
             *("protoc", f"--proto_path={folder}", f"--proto_path={INCLUDED}"),

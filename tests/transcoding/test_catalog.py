@@ -268,7 +268,7 @@ async def test_a_schema_that_is_left_goes_from_memory(before: Path, after: Path)
             assert exposed is not None
             found = exposed.table.match("GET", f"/v{number % 2 + 1}/count/a")
             assert found is not None
-            message = to_message(found.route, exposed.schema.pool, found.values, "", b"")
+            message = to_message(found.route, exposed.reader, found.values, "", {})
             exposed.writer.write(message)
             del exposed, found, message
             if number in {9, 99}:

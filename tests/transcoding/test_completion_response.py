@@ -268,7 +268,7 @@ def test_calls_may_be_among_other_parts(schema: Schema, tmp_path: Path) -> None:
     stream = Stream(schema, tmp_path, form)
     parts = [{"text": "a"}, {"call": {"id": "a", "object": {"x": 1}}}, {"call": {"id": "b"}}]
     assert stream.beside_text(choices=[{"parts": parts}])["tool_calls"] == [
-        {"id": "a", "arguments": '{"x": 1.0}'},
+        {"id": "a", "arguments": '{"x":1.0}'},
         {"index": 1, "id": "b", "arguments": "{}"},
     ]
 

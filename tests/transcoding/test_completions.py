@@ -332,7 +332,7 @@ def test_gemini(service: Callable[[str], Service]) -> None:
     assert re.fullmatch(r"call_\w{32}", last["tool_calls"][0].pop("id"))
     assert last == {
         "finish_reason": "FINISH_REASON_TOOL_CALLS",
-        "tool_calls": [{"name": "weather", "arguments": '{"city": "Paris"}'}],
+        "tool_calls": [{"name": "weather", "arguments": '{"city":"Paris"}'}],
         "usage": {"prompt_tokens": "5", "completion_tokens": "3", "total_tokens": "8"},
     }
     assert gemini.answered({"prompt_feedback": {"block_reason": "OTHER"}}) == [

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator, OpenAPIV32SpecValidator
 
+from bridge.transcoding.json_reader import JsonReader
 from bridge.transcoding.json_writer import JsonOptions
 from bridge.transcoding.openapi import describe
 from bridge.transcoding.path_table import PathTable
@@ -355,7 +356,7 @@ def test_each_parameter_of_a_query_is_taken(library: Schema, proto_names: bool) 
     assert ("author.born.town" in query, "printed_after" in query) == (True, proto_names)
     for name in query:
         value = VALUES.get(name.replace("_a", "A"), "a")
-        message = to_message(route, library.pool, {}, f"{name}={value}", b"")
+        message = to_message(route, JsonReader(library.pool), {}, f"{name}={value}", {})
         assert len(message.ListFields()) == 1
 
 

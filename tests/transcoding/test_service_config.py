@@ -168,9 +168,9 @@ def test_all_problems_are_told_together(tmp_path: Path) -> None:
         "segments stays as it was sent",
         ": a.B: putt: there is no such field",
         ": http: rules.1 has no selector",
-        ": a.C: additional_bindings.get: expected string or bytes-like object, got 'int'",
-        ': a.D: Message type "google.api.HttpRule" should not have multiple "pattern" oneof fields',
-        ": a.E: get: expected string or bytes-like object, got 'dict'",
+        ": a.C: additional_bindings[0].get: it has to be a string, not 5",
+        ": a.D: post: it can't be there together with get",
+        ": a.E: get: it has to be a string, not an object",
         ": http: rules.5 has no selector",
     ]
 

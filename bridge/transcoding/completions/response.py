@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import codecs
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
@@ -32,6 +30,7 @@ from bridge.transcoding.completions.reader import (
     TextDecoder,
     ToolCallParts,
 )
+from bridge.transcoding.json_writer import JsonWriter
 from bridge.transcoding.spelling import instead_of
 from bridge.upstream.call import RpcError
 from protos.completion.v1.completion_pb2 import FinishReason
@@ -199,10 +198,11 @@ def _arguments(message: Descriptor, text: str) -> Read:
     if struct is None or struct.full_name != _STRUCT:
         return _reader(message, text, _TEXT, "")
     read = path.reader(None)
+    writer = JsonWriter(message.file.pool)
 
     def written(call: Message) -> str:
         found = read(call)
-        return json.dumps({} if found is None else MessageToDict(found), ensure_ascii=False)
+        return "{}" if found is None else writer.write(found).decode()
 
     return written
 

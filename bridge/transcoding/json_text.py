@@ -1,0 +1,97 @@
+"""JSON's text as values: RFC 8259, and nothing besides."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+# How much of what a client sent is in an error.
+_LONGEST = 40
+
+
+class JsonError(ValueError):
+    """JSON that is none, or none of a message.
+
+    Attributes:
+        field: The path of the field that is wrong, such as ``items[3].price``; empty for all of it.
+        reason: What is wrong with it.
+    """
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(field, reason)
+        self.field = field
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.reason}" if self.field else self.reason
+
+    def within(self, step: str) -> JsonError:
+        """Return the error as it is seen from outside a field, or an element such as ``[3]``."""
+        dot = "." if self.field and not self.field.startswith("[") else ""
+        return JsonError(f"{step}{dot}{self.field}", self.reason)
+
+
+class Number(str):
+    """A number as it was written, so that none of its digits is lost."""
+
+    __slots__ = ()
+
+
+class Repeating(dict[str, Any]):
+    """An object that has a name more than once.
+
+    Attributes:
+        name: The first such one.
+    """
+
+    def __init__(self, pairs: Sequence[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        times = Counter(name for name, _ in pairs)
+        self.name = next(name for name, count in times.items() if count > 1)
+
+
+def parse(text: bytes) -> Any:
+    """Return the value of a JSON text.
+
+    It is what :func:`json.loads` returns, but with each ``Number`` and ``Repeating`` told apart.
+
+    Raises:
+        JsonError: it is no JSON, or its values are too deep in each other.
+    """
+    try:
+        return _DECODER.decode(text.decode())
+    except UnicodeDecodeError:
+        raise JsonError("", "it isn't UTF-8") from None
+    except json.JSONDecodeError as error:
+        problem = error.msg.removesuffix(" at").rstrip(": ")
+        raise JsonError("", f"{problem} at line {error.lineno}, column {error.colno}") from None
+    except RecursionError:
+        raise JsonError("", "it is nested too deep") from None
+
+
+def shown(value: Any) -> str:
+    """Return how an error tells of a value: shortened, and in characters that can be sent."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, str) and len(value) > _LONGEST:
+        value = type(value)(value[:_LONGEST] + "...")
+    text = value if isinstance(value, Number) else json.dumps(value, ensure_ascii=False)
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else Repeating(pairs)
+
+
+def _constant(name: str) -> NoReturn:
+    raise JsonError("", f"{name} is no number")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=Number, parse_float=Number, parse_constant=_constant
+)
