@@ -13,12 +13,15 @@ import socket
 import sys
 import time
 from array import array
+from collections.abc import Callable
+from functools import cached_property
 from heapq import heappop, heappush
 from itertools import count
 from pathlib import Path
 
+from bench import trades
 from bench.http2 import Connection, Stream
-from bench.messages import Messages
+from bench.messages import Messages, Stamped
 from bench.order import Go, Order
 from protos.completion.v1.completion_pb2 import StreamCompletionRequest
 
@@ -38,7 +41,7 @@ class Answer:
 
     __slots__ = ("messages", "next", "order", "stream")
 
-    def __init__(self, stream: Stream, order: Order, messages: Messages) -> None:
+    def __init__(self, stream: Stream, order: Order, messages: Stamped) -> None:
         self.stream = stream
         self.order = order
         self.messages = messages
@@ -65,13 +68,17 @@ class Backend:
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
         self._connections: dict[socket.socket, Connection] = {}
-        self._messages: dict[int, Messages] = {}
+        self._messages: dict[tuple[str, int], Stamped] = {}
         self._held: list[Answer] = []
         self._due: list[tuple[int, int, Answer]] = []
         self._floods: dict[Connection, list[Answer]] = {}
         self._order_of_arrival = count()
         self._flood_ends = 0
         self._late = array("q")
+
+    @cached_property
+    def _watch(self) -> trades.Watch:
+        return trades.Watch()
 
     def serve(self) -> None:
         """Serve until stdin ends."""
@@ -148,19 +155,27 @@ class Backend:
         stream.headers()
         if stream.path == _COMPLETION:
             request = StreamCompletionRequest.FromString(bytes(stream.body[5:]))
-            order = Order.from_json(request.messages[-1].content)
-            messages = self._messages.setdefault(order.size, Messages(order.size))
-            answer = Answer(stream, order, messages)
-            if order.held:
-                self._held.append(answer)
-            else:
-                self._begin(answer, time.monotonic_ns())
+            self._answer(stream, Order.from_json(request.messages[-1].content), Messages)
+        elif stream.path == trades.PATH:
+            order = self._watch.order(bytes(stream.body[5:]))
+            self._answer(stream, order, self._watch.messages)
         elif stream.path.startswith(_HEALTH):
             stream.data(_SERVING)
             if stream.path.endswith("Check"):
                 stream.trailers()
         else:
             stream.trailers(_UNIMPLEMENTED)
+
+    def _answer(self, stream: Stream, order: Order, of_size: Callable[[int], Stamped]) -> None:
+        key = stream.path, order.size
+        messages = self._messages.get(key)
+        if messages is None:
+            messages = self._messages[key] = of_size(order.size)
+        answer = Answer(stream, order, messages)
+        if order.held:
+            self._held.append(answer)
+        else:
+            self._begin(answer, time.monotonic_ns())
 
     def _begin(self, answer: Answer, start: int) -> None:
         if answer.order.rate:

@@ -94,6 +94,15 @@ def _all() -> Iterator[Callable[[Results], Claim | None]]:
             _Side(ours, p200),
             _LIMITS_OF_WIRES.get(peer.wire),
         )
+    trades = peers.of_trades(first).name
+    for load in (p200, loads.FLOOD):
+        yield _ratio(
+            f"{load.title}: CPU a message of ten mixed fields, beside Envoy",
+            figures.CPU_PER_MESSAGE,
+            _Side(trades, load),
+            _Side(peers.ENVOY_TRADES.name, load),
+            1.3,
+        )
     for fewer in (p50, loads.GROWTH[0]):
         yield _ratio(
             f"CPU a message, {p2000.title}, beside {fewer.title}",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from bench.order import FILLER, LEAST_SIZE, MODEL, PROMPT_TOKENS
 from protos.completion.v1.completion_pb2 import (
     FinishReason,
@@ -16,6 +18,20 @@ _TEXT = b"\x12"
 _WIDEST_INDEX = 5
 
 
+class Stamped(Protocol):
+    """The messages of streams of one RPC, whose texts have one size."""
+
+    @property
+    def size(self) -> int:
+        """The most bytes of a message with its prefix."""
+
+    def message(self, index: int, now: int) -> bytes:
+        """Return the message of number ``index``, stamped with ``now``."""
+
+    def last(self, count: int) -> bytes:
+        """Return the message that says how many there were before it."""
+
+
 class Messages:
     """The messages of streams whose texts have ``text_bytes`` bytes.
 
@@ -25,11 +41,11 @@ class Messages:
 
     def __init__(self, text_bytes: int) -> None:
         assert text_bytes >= LEAST_SIZE
-        self._before = _TEXT + _varint(text_bytes) + b"#"
+        self._before = _TEXT + varint(text_bytes) + b"#"
         self._filler = FILLER * (text_bytes - LEAST_SIZE)
         rest = len(self._before) + text_bytes - 1
-        self._prefixes = [_prefix(rest + width) for width in range(_WIDEST_INDEX + 1)]
-        self._model = b"\x2a" + _varint(len(MODEL)) + MODEL.encode()
+        self._prefixes = [prefix(rest + width) for width in range(_WIDEST_INDEX + 1)]
+        self._model = b"\x2a" + varint(len(MODEL)) + MODEL.encode()
         self.size = len(self._prefixes[0]) + rest + _WIDEST_INDEX
         self._indexes = [b""]
 
@@ -41,7 +57,7 @@ class Messages:
             field = self._indexes[index]
         except IndexError:
             known = len(self._indexes)
-            self._indexes += [_INDEX + _varint(number) for number in range(known, known + 4096)]
+            self._indexes += [_INDEX + varint(number) for number in range(known, known + 4096)]
             field = self._indexes[index]
         return b"%b%b%b%07d%016d%b" % (
             self._prefixes[len(field)],
@@ -54,7 +70,7 @@ class Messages:
 
     def _first(self, now: int) -> bytes:
         text = b"%b%07d%016d%b" % (self._before, 0, now, self._filler)
-        return _prefix(len(text) + len(self._model)) + text + self._model
+        return prefix(len(text) + len(self._model)) + text + self._model
 
     def last(self, count: int) -> bytes:
         """Return the message that says how many there were before it."""
@@ -69,14 +85,16 @@ class Messages:
             finish_reason=FinishReason.FINISH_REASON_STOP,
             usage=usage,
         ).SerializeToString()
-        return _prefix(len(message)) + message
+        return prefix(len(message)) + message
 
 
-def _prefix(size: int) -> bytes:
+def prefix(size: int) -> bytes:
+    """Return what stands before a message of ``size`` bytes that isn't compressed."""
     return b"\x00" + size.to_bytes(4, "big")
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
+    """Return a number as protobuf encodes it."""
     encoded = bytearray()
     while number > 0x7F:
         encoded.append(number & 0x7F | 0x80)

@@ -40,6 +40,7 @@ def full() -> list[Trial]:
     pair = [peers.ENVOY, ours()]
     everybody = peers.STREAMING_RESPONSE
     libraries = [peers.EVENT_SOURCE, peers.SSE_STARLETTE]
+    of_trades = [peers.ENVOY_TRADES, peers.of_trades(first)]
     extras = [peers.with_all_extras(first), peers.bare_bridge(first)]
     alternatives = [peers.bridge(transport) for transport in transports[1:]]
     receivers = [peers.receiver(transport) for transport in transports]
@@ -56,6 +57,7 @@ def full() -> list[Trial]:
                 *extras,
                 *alternatives,
                 *libraries,
+                *of_trades,
                 peers.PLAIN_UVICORN,
                 *receivers,
             ],
@@ -64,7 +66,7 @@ def full() -> list[Trial]:
         Trial(loads.PACED_2000, every_server),
         Trial(loads.PACED_50, [*pair, everybody, *alternatives]),
         Trial(loads.SHORT, [*pair, everybody, *extras, *alternatives, *libraries]),
-        Trial(loads.FLOOD, [*every_server, *receivers]),
+        Trial(loads.FLOOD, [*every_server, *of_trades, *receivers]),
         Trial(loads.IDLE_2000, [*pair, everybody, *extras, *alternatives, *libraries]),
         Trial(loads.IDLE_10000, [*pair, *alternatives]),
         Trial(loads.BALANCE, [peers.workers(first, 2)]),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from bench import trades
 from bench.order import (
     FILLER,
     LEAST_SIZE,
@@ -185,6 +186,19 @@ UI_MESSAGE = Wire(
     status_first=True,
 )
 
+# The text is the first of ten fields. Envoy ends a stream of them as it ends one that is cut.
+_BEFORE_TRADE = rb'data: \{"text":"'
+_AFTER_TRADE = b'",' + re.escape(trades.WRITTEN.encode()) + rb"\n\n"
+ENVOY_TRADES = Wire(
+    before=_BEFORE_TRADE,
+    after=_AFTER_TRADE,
+    ending=_AFTER_TRADE,
+    path=trades.PATH,
+    body=lambda content: {"order": content},
+    status_first=True,
+)
+TRADES = replace(ENVOY_TRADES, ending=_AFTER_TRADE + rb"id: ended\n\n" + _DONE)
+
 WIRES = {
     "bridge": BRIDGE,
     "openai": OPENAI,
@@ -195,6 +209,8 @@ WIRES = {
     "spaced": SPACED,
     "sse-starlette": SSE_STARLETTE,
     "envoy": ENVOY,
+    "trades": TRADES,
+    "envoy-trades": ENVOY_TRADES,
 }
 
 

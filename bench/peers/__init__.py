@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import get_args
 
+from bench import trades
+from bench.descriptors import TRADES, write_descriptors
 from bench.peers.envoy import ANY_NUMBER, write_config
 from bridge.settings import Settings
 from bridge.upstream.transport import Transport
@@ -84,6 +86,13 @@ def _bridge(place: Place) -> list[str]:
     return [sys.executable, "-m", "bridge", "serve", *listen]
 
 
+def _bridge_of_trades(place: Place) -> list[str]:
+    descriptors = place.directory / "trades.pb"
+    write_descriptors(descriptors, TRADES)
+    exposed = ["--services", trades.SERVICE, "--descriptors", str(descriptors)]
+    return [*_bridge(place), *exposed, "--stream-format", "sse"]
+
+
 def _receive(place: Place) -> list[str]:
     return [sys.executable, "-m", "bench.peers.receive"]
 
@@ -99,6 +108,9 @@ def _envoy(place: Place) -> list[str]:
 
 ENVOY = Peer("envoy", "Envoy, one worker", _envoy, "envoy")
 ENVOY_ALL = Peer("envoy-all", "Envoy, a worker for each core", _envoy, "envoy", all_cores=True)
+ENVOY_TRADES = replace(
+    ENVOY, name="envoy-trades", title="Envoy, ten mixed fields", wire="envoy-trades"
+)
 STREAMING_RESPONSE = Peer(
     "streaming-response",
     "StreamingResponse and json.dumps",
@@ -143,6 +155,13 @@ def bridge(transport: str) -> Peer:
     """Return the bridge with a transport."""
     title = f"this bridge, {transport}"
     return Peer(f"bridge-{transport}", title, _bridge, env=_with(transport))
+
+
+def of_trades(transport: str) -> Peer:
+    """Return the bridge with a transport, and messages of a proto that isn't its own."""
+    title = f"this bridge, {transport}, ten mixed fields"
+    name = f"bridge-{transport}-trades"
+    return Peer(name, title, _bridge_of_trades, "trades", _with(transport))
 
 
 def dialects(transport: str) -> list[Peer]:

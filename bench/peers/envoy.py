@@ -5,12 +5,13 @@ https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/grpc
 
 from __future__ import annotations
 
-import importlib.resources
 import json
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent.parent
+from bench import trades
+from bench.descriptors import COMPLETION, TRADES, write_descriptors
+
 _EXTENSIONS = "type.googleapis.com/envoy.extensions"
 _HTTP = f"{_EXTENSIONS}.filters.http"
 ANY_NUMBER = 1_000_000
@@ -32,29 +33,11 @@ def write_config(directory: Path, port: int, backend: str) -> Path:
     Returns:
         The path of the configuration.
     """
-    descriptors = directory / "completion.pb"
-    _write_descriptors(descriptors)
+    descriptors = directory / "envoy.pb"
+    write_descriptors(descriptors, COMPLETION, TRADES)
     path = directory / f"envoy-{port}.json"
     path.write_text(json.dumps(_config(port, backend, descriptors), indent=2))
     return path
-
-
-def _write_descriptors(path: Path) -> None:
-    from grpc_tools import protoc
-
-    well_known = importlib.resources.files("grpc_tools") / "_proto"
-    failed = protoc.main(
-        [
-            "protoc",
-            f"-I{ROOT / 'protos'}",
-            f"-I{well_known}",
-            "--include_imports",
-            f"--descriptor_set_out={path}",
-            "completion/v1/completion.proto",
-        ]
-    )
-    if failed:
-        raise RuntimeError("protoc refused the schema")
 
 
 def _address(host: str, port: int) -> dict[str, Any]:
@@ -100,7 +83,7 @@ def _connection_manager(descriptors: Path) -> dict[str, Any]:
                     "typed_config": {
                         "@type": f"{_HTTP}.grpc_json_transcoder.v3.GrpcJsonTranscoder",
                         "proto_descriptor": str(descriptors),
-                        "services": ["completion.v1.CompletionService"],
+                        "services": ["completion.v1.CompletionService", trades.SERVICE],
                         "auto_mapping": True,
                         "print_options": {"stream_sse_style_delimited": True},
                     },

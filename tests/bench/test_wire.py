@@ -3,6 +3,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from bench import trades
 from bench.order import MODEL, PROMPT_TOKENS, last_text, stamped_text
 from bench.wire import WIRES, Grammar, Reading
 from bridge.dialects import CompletionDialect
@@ -45,6 +46,9 @@ def frames_of(wire: str) -> list[str]:
         return written(DIALECTS[wire](), texts)
     if wire == "envoy":
         return [frame(envoy_message(number, text)) for number, text in enumerate(texts)]
+    if wire in ("trades", "envoy-trades"):
+        written_trades = [f'data: {{"text":"{text}",{trades.WRITTEN}\n\n' for text in texts]
+        return written_trades + ["id: ended\n\ndata: [DONE]\n\n"] * (wire == "trades")
     separators = (",", ":") if wire in ("bridge", "compact") else None
     messages: list[object] = [{"content": text} for text in texts]
     if wire == "bridge":
