@@ -97,7 +97,7 @@ class StreamResponse(CallResponse[Message, Account]):
             return
         frame = self._dialect.heartbeat()
         if self._direct_send is not None:
-            if self._direct_send.ready:
+            if frame and self._direct_send.ready:
                 self._direct_send(frame)
         elif self._beat is None or self._beat.done():
             self._beat = asyncio.create_task(self._send_in_turn(frame))
