@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from enum import Enum, auto
 from typing import Any
 
 from starlette.responses import Response
@@ -31,6 +32,15 @@ from bridge.state import BridgeState
 _EARLIEST_HEARTBEAT = 0.9
 
 
+class Head(Enum):
+    """When the head of an answer is sent. Until then a failure is an HTTP status."""
+
+    AT_ONCE = auto()
+    WITH_MESSAGE = auto()
+    WITH_FRAME = auto()
+    """With the first message, or with a heartbeat that is due before it."""
+
+
 class StreamResponse(CallResponse[Message, Account]):
     """Answers with the stream itself, each message as soon as it has come.
 
@@ -40,8 +50,7 @@ class StreamResponse(CallResponse[Message, Account]):
         dialect: See ``CallResponse``.
         account: See ``CallResponse``.
         deadlines: See ``CallResponse``.
-        status_first: Whether an RPC that fails before its first message is an HTTP status. Then
-            nothing is sent before that message.
+        head: When the head of the answer is sent.
         headers: Further headers of the answer.
         idempotent: See ``CallResponse``.
         returned: See ``CallResponse``.
@@ -55,7 +64,7 @@ class StreamResponse(CallResponse[Message, Account]):
         account: Account,
         deadlines: Deadlines,
         *,
-        status_first: bool,
+        head: Head,
         headers: Mapping[str, str] = NO_HEADERS,
         idempotent: bool = True,
         returned: Returned = return_nothing,
@@ -63,7 +72,7 @@ class StreamResponse(CallResponse[Message, Account]):
         super().__init__(
             state, open_call, dialect, account, deadlines, idempotent=idempotent, returned=returned
         )
-        self._status_first = status_first
+        self._head = head
         self._further_headers = headers
         self._started = False
         # Streams that fell silent together are not to beat together, and hold up all others.
@@ -92,8 +101,10 @@ class StreamResponse(CallResponse[Message, Account]):
         return min(due, self._last_frame + self._heartbeat)
 
     def _send_heartbeat(self) -> None:
+        if not self._started and self._head is Head.WITH_MESSAGE:
+            return
         # While the client's socket is full, it has enough to read.
-        if not self._started or not self._ending.open or self._delivering:
+        if not self._ending.open or self._delivering:
             return
         frame = self._dialect.heartbeat()
         if self._direct_send is not None:
@@ -104,6 +115,8 @@ class StreamResponse(CallResponse[Message, Account]):
 
     async def _send_in_turn(self, frame: bytes) -> None:
         with suppress(OSError):
+            if not self._started:
+                await self._send_head()
             await self._send({"type": "http.response.body", "body": frame, "more_body": True})
 
     def _stop_heartbeat(self) -> None:
@@ -115,11 +128,15 @@ class StreamResponse(CallResponse[Message, Account]):
         self._closing = self._dialect.closing(self._account)
 
     async def _begin(self) -> None:
-        if not self._status_first:
+        if self._head is Head.AT_ONCE:
             await self._start()
 
     async def _start(self) -> None:
-        self._started = True
+        # One that still waits until the client reads must not send the head, too.
+        self._stop_heartbeat()
+        await self._send_head()
+
+    async def _send_head(self) -> None:
         headers = [
             (name.encode(), value.encode())
             for name, value in {
@@ -129,6 +146,7 @@ class StreamResponse(CallResponse[Message, Account]):
             }.items()
         ]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        self._started = True
         self._direct_send = direct_send(self._scope)
 
     async def _deliver(self, messages: Sequence[Message]) -> None:

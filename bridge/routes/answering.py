@@ -14,7 +14,7 @@ from bridge.deadlines import Deadlines, requested_total
 from bridge.dialects import CompletionDialect, WholeDialect
 from bridge.request_id import HEADER
 from bridge.state import BridgeState, RequestId, State
-from bridge.stream import StreamResponse
+from bridge.stream import Head, StreamResponse
 from bridge.telemetry.record import StreamAccount
 from bridge.upstream import Call
 from bridge.upstream.completion import STREAM_COMPLETION
@@ -42,7 +42,7 @@ class Answering:
     ) -> Response:
         """Return what answers as the APIs of SDKs do: with a status first, or as a whole."""
         if stream:
-            return self.stream(request, dialect, status_first=True)
+            return self.stream(request, dialect, Head.WITH_MESSAGE)
         return self.whole(request, dialect)
 
     def whole(self, request: StreamCompletionRequest, dialect: WholeDialect) -> Response:
@@ -55,8 +55,8 @@ class Answering:
         self,
         request: StreamCompletionRequest,
         dialect: CompletionDialect,
+        head: Head,
         *,
-        status_first: bool,
         headers: Mapping[str, str] = NO_HEADERS,
     ) -> Response:
         """Return what answers with the stream of the RPC; see ``StreamResponse``."""
@@ -67,7 +67,7 @@ class Answering:
             dialect,
             self._account(request, rpc, keep_answer=self._state.hook is not None),
             self._deadlines,
-            status_first=status_first,
+            head=head,
             headers=headers,
         )
 

@@ -11,6 +11,7 @@ from bridge.accept import names_event_stream
 from bridge.dialects.plain import ChatRequest, ErrorBody, PlainAnswer, PlainDialect
 from bridge.routes.answering import PerRequest, event_stream
 from bridge.status import Status
+from bridge.stream import Head
 
 router = APIRouter(tags=["completions"])
 
@@ -80,8 +81,10 @@ async def complete(
         return answering.whole(body.to_rpc(), PlainDialect())
     dialect = PlainDialect(comments=names_event_stream(accept))
     status_first = answering.settings.prefer_status or wants_status(prefer)
-    headers = {"preference-applied": "status"} if status_first else {}
-    return answering.stream(body.to_rpc(), dialect, status_first=status_first, headers=headers)
+    if not status_first:
+        return answering.stream(body.to_rpc(), dialect, Head.AT_ONCE)
+    headers = {"preference-applied": "status"}
+    return answering.stream(body.to_rpc(), dialect, Head.WITH_MESSAGE, headers=headers)
 
 
 def wants_status(prefer: Sequence[str]) -> bool:

@@ -10,7 +10,7 @@ from bridge.accept import names_event_stream
 from bridge.dialects.event_source import EventSourceDialect, EventSourceQuery
 from bridge.dialects.plain import ErrorBody
 from bridge.routes.answering import PerRequest
-from bridge.stream import stream_head
+from bridge.stream import Head, stream_head
 
 PATH = "/v1/stream"
 
@@ -65,7 +65,7 @@ async def stream(
     dialect = EventSourceDialect(answering.request_id, named=query.events == "named")
     if request.method == "HEAD":
         return stream_head(dialect)
-    return answering.stream(query.to_rpc(), dialect, status_first=False)
+    return answering.stream(query.to_rpc(), dialect, Head.AT_ONCE)
 
 
 def _same_origin(request: Request, allowed: list[str]) -> bool:

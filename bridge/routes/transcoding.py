@@ -16,7 +16,7 @@ from bridge.call_response import OpenCall
 from bridge.deadlines import Deadlines, requested_total
 from bridge.request_id import HEADER
 from bridge.state import BridgeState
-from bridge.stream import StreamResponse
+from bridge.stream import Head, StreamResponse
 from bridge.telemetry.record import CallAccount
 from bridge.transcoding.accept import stream_format
 from bridge.transcoding.catalog import Catalog
@@ -149,7 +149,7 @@ class Transcoding:
             [(HEADER, request_id), *given],
         )
         account: CallAccount[Message] = CallAccount(request_id, method=self._route.rpc.path)
-        respond = partial(StreamResponse, status_first=True) if streams else UnaryResponse
+        respond = partial(StreamResponse, head=self._head()) if streams else UnaryResponse
         return respond(
             self._state,
             open_call,
@@ -175,6 +175,10 @@ class Transcoding:
                 return JsonLines(write, errors)
             case StreamFormat.ARRAY:
                 return JsonArray(write, errors, self._settings.array_failure)
+
+    def _head(self) -> Head:
+        # The first message has the media type of a content.
+        return Head.WITH_MESSAGE if self._route.answers_content else Head.WITH_FRAME
 
     def _deadlines(self) -> Deadlines:
         headers = self._request.headers

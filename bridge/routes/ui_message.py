@@ -9,6 +9,7 @@ from fastapi import APIRouter, Response
 from bridge.dialects.ui_message import HEADERS, UIMessageDialect
 from bridge.dialects.ui_message_request import UIMessageRequest
 from bridge.routes.answering import PerRequest, event_stream
+from bridge.stream import Head
 
 router = APIRouter(prefix="/ui-message/api/chat", tags=["ui-message"])
 
@@ -57,7 +58,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 async def chat(body: UIMessageRequest, answering: PerRequest) -> Response:
     """Answer a conversation as `useChat` wants it; at `/api/chat` with `BRIDGE_API_CHAT`."""
     dialect = UIMessageDialect(f"msg-{answering.request_id}")
-    return answering.stream(body.to_rpc(), dialect, status_first=True, headers=HEADERS)
+    return answering.stream(body.to_rpc(), dialect, Head.WITH_MESSAGE, headers=HEADERS)
 
 
 @router.get("/{chat_id}/stream", status_code=204, include_in_schema=False)

@@ -18,7 +18,7 @@ from bridge.open_streams import OpenStreams
 from bridge.settings import Settings
 from bridge.state import BridgeState
 from bridge.status import Status
-from bridge.stream import StreamResponse
+from bridge.stream import Head, StreamResponse
 from bridge.telemetry.record import StreamAccount, StreamRecord
 from bridge.upstream import Backends, Metadata, RpcError
 from bridge.verdict import Ending, Outcome, Verdict
@@ -137,7 +137,7 @@ class Run:
             dialect or PlainDialect(comments=True),
             self.account,
             DEADLINES,
-            status_first=False,
+            head=Head.AT_ONCE,
         )
         self.now = self.account.started
 

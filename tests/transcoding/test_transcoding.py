@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from bridge.settings import Settings
+from bridge.sse import PING
 from tests.conftest import DONE, RunningBridge, http_client, on_each_transport, serving_bridge
 from tests.transcoding.backend import Behaviour, schema_of, serving
 from tests.transcoding.conftest import Compile
@@ -296,6 +298,50 @@ async def test_a_stream_that_fails_says_so_in_each_form(http: httpx.AsyncClient)
     *_, last = (await body("application/x-ndjson")).splitlines()
     assert last.startswith(error)
     assert json.loads(await body("application/json"))[2]["error"]["code"] == 10
+
+
+FORMS = [
+    ("text/event-stream", PING, b'data: {"name":"a"}\n\n', b"event: failure\ndata: "),
+    ("application/x-ndjson", b"", b'{"name":"a"}\n', b""),
+    ("application/json", b"\n", b'[{"name":"a"}', b",\n"),
+]
+
+
+@pytest.mark.parametrize(("accept", "beat", "message", "before"), FORMS)
+async def test_a_silent_stream_shows_that_it_lives_and_tells_its_end(
+    shop: Path, accept: str, beat: bytes, message: bytes, before: bytes
+) -> None:
+    speaks, ends = asyncio.Event(), asyncio.Event()
+
+    def watch(answer: Any) -> Any:
+        async def watch(request: Any, context: Any) -> AsyncIterator[Any]:
+            await speaks.wait()
+            yield answer(name="a")
+            await ends.wait()
+            await fail(context, "ABORTED")
+
+        return watch
+
+    async with (
+        serving(schema_of(shop), {"Watch": watch}) as address,
+        serving_bridge(settings(address, descriptors=[shop], heartbeat=0.05)) as running,
+        http_client(running.url, timeout=20) as http,
+        http.stream("GET", "/v1/things:watch", headers={"accept": accept}) as response,
+        http.stream("GET", "/v1/things:watch", headers={"accept": FORMS[0][0]}) as beside,
+    ):
+        assert (response.status_code, beside.status_code) == (200, 200)
+        heard = beside.aiter_raw()
+        for event in (speaks, ends):
+            seen = b""
+            while seen.count(PING) < 3:
+                seen += await anext(heard)
+            event.set()
+        body = b"".join([part async for part in response.aiter_raw()])
+    before_it, found, rest = body.partition(message)
+    beats, _, error = rest.partition(before + b'{"error":{"code":10,')
+    assert found
+    assert error
+    assert set(before_it + beats) <= set(beat)
 
 
 async def test_an_array_that_is_to_be_cut_breaks(shop_backend: str, shop: Path) -> None:
