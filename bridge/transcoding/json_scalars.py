@@ -10,9 +10,9 @@ import math
 import re
 import struct
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 
@@ -21,6 +21,23 @@ from bridge.transcoding.well_known import NULL_VALUE
 
 Convert = Callable[[Any], Any]
 
+_INT32 = -(2**31), 2**31 - 1
+_INT64 = -(2**63), 2**63 - 1
+_UINT32 = 0, 2**32 - 1
+_UINT64 = 0, 2**64 - 1
+# The least and the largest integer of a type of fields.
+RANGES: Final[Mapping[int, tuple[int, int]]] = {
+    FieldDescriptor.TYPE_INT32: _INT32,
+    FieldDescriptor.TYPE_SINT32: _INT32,
+    FieldDescriptor.TYPE_SFIXED32: _INT32,
+    FieldDescriptor.TYPE_INT64: _INT64,
+    FieldDescriptor.TYPE_SINT64: _INT64,
+    FieldDescriptor.TYPE_SFIXED64: _INT64,
+    FieldDescriptor.TYPE_UINT32: _UINT32,
+    FieldDescriptor.TYPE_FIXED32: _UINT32,
+    FieldDescriptor.TYPE_UINT64: _UINT64,
+    FieldDescriptor.TYPE_FIXED64: _UINT64,
+}
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 # No integer of 64 bits has more.
 _DIGITS = 20
@@ -173,26 +190,14 @@ def _enum(enum: EnumDescriptor, ignore_unknown: bool) -> Convert:
 
 
 def _is_int32(number: int) -> bool:
-    return -(2**31) <= number < 2**31
+    least, most = _INT32
+    return least <= number <= most
 
 
-_INT32 = _integer(-(2**31), 2**31 - 1)
-_INT64 = _integer(-(2**63), 2**63 - 1)
-_UINT32 = _integer(0, 2**32 - 1)
-_UINT64 = _integer(0, 2**64 - 1)
 _CONVERSIONS: dict[int, Convert] = {
     FieldDescriptor.TYPE_DOUBLE: double,
     FieldDescriptor.TYPE_FLOAT: _float,
-    FieldDescriptor.TYPE_INT32: _INT32,
-    FieldDescriptor.TYPE_SINT32: _INT32,
-    FieldDescriptor.TYPE_SFIXED32: _INT32,
-    FieldDescriptor.TYPE_INT64: _INT64,
-    FieldDescriptor.TYPE_SINT64: _INT64,
-    FieldDescriptor.TYPE_SFIXED64: _INT64,
-    FieldDescriptor.TYPE_UINT32: _UINT32,
-    FieldDescriptor.TYPE_FIXED32: _UINT32,
-    FieldDescriptor.TYPE_UINT64: _UINT64,
-    FieldDescriptor.TYPE_FIXED64: _UINT64,
+    **{kind: _integer(*ends) for kind, ends in RANGES.items()},
     FieldDescriptor.TYPE_BOOL: _bool,
     FieldDescriptor.TYPE_STRING: string,
     FieldDescriptor.TYPE_BYTES: _bytes,

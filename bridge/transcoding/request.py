@@ -120,7 +120,7 @@ def _fields(message: Descriptor, path: Sequence[str]) -> list[FieldDescriptor]:
     found: list[FieldDescriptor] = []
     for name in path:
         inside = message if not found else _single_message(found[-1])
-        field = None if inside is None else _field(inside, name)
+        field = None if inside is None else field_named(inside, name)
         if field is None:
             raise _UnknownFieldError(".".join(path), "there is no such field")
         found.append(field)
@@ -134,7 +134,8 @@ def _single_message(field: FieldDescriptor) -> Descriptor | None:
     return inside
 
 
-def _field(message: Descriptor, name: str) -> FieldDescriptor | None:
+def field_named(message: Descriptor, name: str) -> FieldDescriptor | None:
+    """Return the field that has a name, in the proto or in JSON, if there is one."""
     found = message.fields_by_name.get(name)
     return found or next((field for field in message.fields if field.json_name == name), None)
 

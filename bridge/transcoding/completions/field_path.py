@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from bridge.transcoding.request import field_named
 from bridge.transcoding.spelling import instead_of
 
 ALL: Final = "*"
@@ -83,10 +84,9 @@ def named_field(message: Descriptor, name: str) -> FieldDescriptor:
     Raises:
         FieldPathError: there is none.
     """
-    by_name = message.fields_by_name
-    field = by_name.get(name) or message.fields_by_camelcase_name.get(name)
+    field = field_named(message, name)
     if field is None:
-        near = instead_of(name, by_name)
+        near = instead_of(name, message.fields_by_name)
         raise FieldPathError(f"{message.full_name} has no field {name}{near}")
     return field
 

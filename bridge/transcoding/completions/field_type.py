@@ -12,37 +12,21 @@ from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message_factory import GetMessageClass
 
 from bridge.transcoding.completions.variables import Kind
+from bridge.transcoding.json_scalars import RANGES
 from bridge.transcoding.request import RequestError
 from bridge.transcoding.spelling import instead_of
+from bridge.transcoding.well_known import LIST_VALUE, STRUCT, VALUE, WRAPPERS
 
 # Takes a value and the path of where it is from, which an error names.
 Convert: TypeAlias = Callable[[Any, str], Any]
 
-_INT32 = -(2**31), 2**31 - 1
-_INT64 = -(2**63), 2**63 - 1
-_UINT32 = 0, 2**32 - 1
-_UINT64 = 0, 2**64 - 1
-# The least and the largest integer.
-RANGES: Final = {
-    FieldDescriptor.TYPE_INT32: _INT32,
-    FieldDescriptor.TYPE_SINT32: _INT32,
-    FieldDescriptor.TYPE_SFIXED32: _INT32,
-    FieldDescriptor.TYPE_INT64: _INT64,
-    FieldDescriptor.TYPE_SINT64: _INT64,
-    FieldDescriptor.TYPE_SFIXED64: _INT64,
-    FieldDescriptor.TYPE_UINT32: _UINT32,
-    FieldDescriptor.TYPE_FIXED32: _UINT32,
-    FieldDescriptor.TYPE_UINT64: _UINT64,
-    FieldDescriptor.TYPE_FIXED64: _UINT64,
-}
 _FLOATS = {FieldDescriptor.TYPE_FLOAT, FieldDescriptor.TYPE_DOUBLE}
 _TYPES = {int(number): name for name, number in FieldDescriptorProto.Type.items()}
-WELL_KNOWN: Final = "google.protobuf"
 # What is JSON of any form, and what of variables fits it.
 FREE: Final = {
-    f"{WELL_KNOWN}.Struct": {Kind.JSON},
-    f"{WELL_KNOWN}.Value": {*Kind},
-    f"{WELL_KNOWN}.ListValue": {Kind.JSON, Kind.TEXTS},
+    STRUCT: {Kind.JSON},
+    VALUE: {*Kind},
+    LIST_VALUE: {Kind.JSON, Kind.TEXTS},
 }
 
 
@@ -57,7 +41,7 @@ def type_name(field: FieldDescriptor) -> str:
 
 def is_wrapper(message: Descriptor) -> bool:
     """Return whether a message is a scalar with presence, such as ``Int32Value``."""
-    return message.file.name == f"{WELL_KNOWN.replace('.', '/')}/wrappers.proto"
+    return message.full_name in WRAPPERS
 
 
 def converter(kind: Kind, field: FieldDescriptor) -> Convert:

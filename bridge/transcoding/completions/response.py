@@ -12,7 +12,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from bridge.status import Status
 from bridge.transcoding.completions.field_path import FieldPath, Read, ReadAll, parse
-from bridge.transcoding.completions.field_type import RANGES, type_name
+from bridge.transcoding.completions.field_type import type_name
 from bridge.transcoding.completions.file import (
     FAILURES,
     ErrorSource,
@@ -30,8 +30,10 @@ from bridge.transcoding.completions.reader import (
     TextDecoder,
     ToolCallParts,
 )
+from bridge.transcoding.json_scalars import RANGES
 from bridge.transcoding.json_writer import JsonWriter
 from bridge.transcoding.spelling import instead_of
+from bridge.transcoding.well_known import STRUCT
 from bridge.upstream.call import RpcError
 from protos.completion.v1.completion_pb2 import FinishReason
 
@@ -43,7 +45,6 @@ _REASONS: Final[Mapping[str, FinishReason.ValueType]] = {
 _TEXT = frozenset({FieldDescriptor.TYPE_STRING})
 _TEXT_OR_BYTES = _TEXT | {FieldDescriptor.TYPE_BYTES}
 _INTEGER = frozenset(RANGES)
-_STRUCT = "google.protobuf.Struct"
 
 
 def check(form: ResponseForm, message: Descriptor, problems: list[str]) -> ResponseParts | None:
@@ -195,7 +196,7 @@ def _tool_calls(source: ToolCallSource, message: Descriptor) -> ToolCallParts:
 def _arguments(message: Descriptor, text: str) -> Read:
     path = parse(message, text)
     struct = path.field.message_type
-    if struct is None or struct.full_name != _STRUCT:
+    if struct is None or struct.full_name != STRUCT:
         return _reader(message, text, _TEXT, "")
     read = path.reader(None)
     writer = JsonWriter(message.file.pool)

@@ -19,7 +19,6 @@ from bridge.transcoding.completions import fill, operators
 from bridge.transcoding.completions.field_path import is_map, named_field
 from bridge.transcoding.completions.field_type import (
     FREE,
-    WELL_KNOWN,
     Convert,
     as_it_is,
     constant,
@@ -38,6 +37,7 @@ from bridge.transcoding.completions.variables import (
     Words,
 )
 from bridge.transcoding.spelling import instead_of
+from bridge.transcoding.well_known import WELL_KNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +240,7 @@ def _single(field: FieldDescriptor) -> _Target:
         return _Single(field)
     if message.full_name in FREE:
         return _Free(field)
-    return _Single(field) if message.file.package == WELL_KNOWN else _Message(message)
+    return _Single(field) if message.full_name in WELL_KNOWN else _Message(message)
 
 
 @dataclass(frozen=True, slots=True)
