@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,54 @@ async def test_a_mapped_service_speaks_to_openai_s_sdk(url: str) -> None:
     assert "".join(choice.delta.content or "" for choice in choices) == "acme-small <Hi>="
     assert choices[-1].finish_reason == "stop"
     assert models == ["acme-small", "acme-large"]
+
+
+USER = [{"role": "user", "content": "Hi"}]
+PARTS = [{"role": "user", "parts": [{"type": "text", "text": "Hi"}]}]
+# What is posted, the pieces of text in the answer, and its last frame.
+POSTED = [
+    (
+        "/openai/v1/responses",
+        {"model": "acme-small", "input": "Hi", "stream": True},
+        r'"response.output_text.delta",.*"delta":"([^"]*)"',
+        "data: [DONE]",
+    ),
+    (
+        "/anthropic/v1/messages",
+        {"model": "acme-small", "messages": USER, "max_tokens": 9, "stream": True},
+        r'"text_delta","text":"([^"]*)"',
+        'data: {"type":"message_stop"}',
+    ),
+    (
+        "/ui-message/api/chat",
+        {"model": "acme-small", "messages": PARTS},
+        r'"text-delta",.*"delta":"([^"]*)"',
+        "data: [DONE]",
+    ),
+    (
+        "/ollama/api/chat",
+        {"model": "acme-small", "messages": USER},
+        r'"message":{"role":"assistant","content":"([^"]*)"',
+        '"done_reason":"stop"',
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "piece", "end"), POSTED)
+async def test_a_mapped_service_speaks_every_other_wire(
+    http: httpx.AsyncClient, path: str, body: dict[str, Any], piece: str, end: str
+) -> None:
+    answer = await http.post(path, json=body)
+    assert answer.status_code == 200
+    assert "".join(re.findall(piece, answer.text)) == "acme-small <Hi>="
+    assert end in answer.text.strip().splitlines()[-1]
+
+
+async def test_a_mapped_service_speaks_to_an_event_source(http: httpx.AsyncClient) -> None:
+    asked = {"prompt": "Hi", "model": "acme-small"}
+    answer = await http.get("/v1/stream", params=asked, headers={"accept": "text/event-stream"})
+    assert "".join(re.findall(r'"content":"([^"]*)"', answer.text)) == "acme-small <Hi>="
+    assert answer.content.endswith(DONE)
 
 
 async def test_what_a_mapped_service_can_t_do_is_refused_by_its_name(
