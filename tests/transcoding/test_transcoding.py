@@ -415,6 +415,30 @@ async def test_a_body_that_is_not_declared_as_json_is_refused(
     assert "JSON" in response.json()["message"] or "json" in response.json()["message"]
 
 
+async def test_a_timeout_that_the_client_sets_is_the_deadline_of_the_rpc(shop: Path) -> None:
+    def get_thing(answer: Any) -> Any:
+        async def get_thing(request: Any, context: Any) -> Any:
+            if request.name == "things/late":
+                await asyncio.Future()
+            return answer(price=round(context.time_remaining()))
+
+        return get_thing
+
+    async with (
+        serving(schema_of(shop), {"GetThing": get_thing}) as address,
+        serving_bridge(settings(address, descriptors=[shop], deadline=60)) as running,
+        http_client(running.url, timeout=20) as http,
+    ):
+        default = await http.get("/v1/things/7")
+        shorter = await http.get("/v1/things/7", headers={"grpc-timeout": "20S"})
+        late = await http.get("/v1/things/late", headers={"grpc-timeout": "100m"})
+        wrong = await http.get("/v1/things/7", headers={"grpc-timeout": "soon"})
+    assert default.json() == {"price": "60"}
+    assert shorter.json() == {"price": "20"}
+    assert (late.status_code, late.json()["code"]) == (504, 4)
+    assert (wrong.status_code, wrong.json()["code"]) == (400, 3)
+
+
 async def test_a_record_names_the_rpc(http: httpx.AsyncClient, shop_bridge: RunningBridge) -> None:
     await http.get("/v1/things:watch?count=2", headers={"x-request-id": "recorded"})
     record = await shop_bridge.record("recorded")
