@@ -120,7 +120,8 @@ class Catalog:
             reflected = await self._read_alike(backends)
             exposed = self.exposed
             if exposed is None or reflected != self._reflected:
-                exposed = self._expose(build(self._merged(reflected.files)))
+                files = self._merged(reflected.files)
+                exposed = self._expose(build(files, reflected.services))
         except (RpcError, ExposureError) as error:
             self._refuse(error)
             return

@@ -22,7 +22,6 @@ from bridge.transcoding.path_table import PathTable
 from bridge.transcoding.routes import Route, RouteError
 from bridge.transcoding.schema import RpcMethod, Schema
 from bridge.transcoding.service_config import ServiceConfig
-from bridge.transcoding.spelling import instead_of
 from bridge.upstream.call import Method
 
 ALL = "*"
@@ -99,7 +98,7 @@ def expose(
     chosen = list(schema.services) if ALL in services else list(dict.fromkeys(services))
     missing = [name for name in chosen if name not in schema.services]
     if missing:
-        raise RouteError([_no_service(name, schema) for name in missing])
+        raise RouteError([schema.missing(name) for name in missing])
     methods: Iterable[RpcMethod] = chain.from_iterable(schema.services.values())
     if config is not None:
         methods = config.apply(methods)
@@ -115,8 +114,3 @@ def expose(
     mapped = None if completions is None else read_completions(completions, schema)
     reader = JsonReader(schema.pool, ignore_unknown=ignore_unknown)
     return Exposed(schema, chosen, table, reader, JsonWriter(schema.pool, options), mapped)
-
-
-def _no_service(name: str, schema: Schema) -> str:
-    there = f": there is {', '.join(schema.services) or 'none'}"
-    return f"there is no service {name}{instead_of(name, schema.services) or there}"

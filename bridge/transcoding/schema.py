@@ -23,6 +23,7 @@ from google.protobuf.message import DecodeError
 
 from bridge.transcoding import comments
 from bridge.transcoding.exposure_error import ExposureError
+from bridge.transcoding.spelling import instead_of
 
 # What a status can have as details, whatever a service's own files import.
 _STATUS_FILES = ("google/rpc/status.proto", "google/rpc/error_details.proto")
@@ -84,12 +85,21 @@ class Schema:
     Attributes:
         pool: All descriptors.
         services: The methods of each service, by its full name.
+        names: Those of all services that there are, also of such that were not read.
         comments: What the protos say of each name; see ``comments.of_file``.
     """
 
     pool: DescriptorPool
     services: Mapping[str, Sequence[RpcMethod]]
+    names: Sequence[str]
     comments: Mapping[str, str]
+
+    def missing(self, service: str) -> str:
+        """Say why a service is not in ``services``, and which one may be meant."""
+        if service in self.names:
+            return f"the backend can't describe the service {service}"
+        there = f": there is {', '.join(self.names) or 'none'}"
+        return f"there is no service {service}{instead_of(service, self.names) or there}"
 
 
 def read(paths: Iterable[Path]) -> Iterator[FileDescriptorProto]:
@@ -128,11 +138,12 @@ def _without_source(file: FileDescriptorProto) -> FileDescriptorProto:
     return bare
 
 
-def build(files: Iterable[FileDescriptorProto]) -> Schema:
+def build(files: Iterable[FileDescriptorProto], names: Iterable[str] = ()) -> Schema:
     """Return the schema that files make together.
 
     Args:
         files: With all that they import, but what compilers bring themselves.
+        names: Services that are known to be there, whether the files define them or not.
 
     Raises:
         SchemaError: an import is missing, or two files define the same name.
@@ -158,7 +169,7 @@ def build(files: Iterable[FileDescriptorProto]) -> Schema:
                 for method, declared in zip(methods, service.method, strict=True)
             ]
     commented = chain.from_iterable(map(comments.of_file, by_name.values()))
-    return Schema(pool, services, dict(commented))
+    return Schema(pool, services, list(dict.fromkeys([*services, *names])), dict(commented))
 
 
 def _status_files() -> dict[str, FileDescriptorProto]:

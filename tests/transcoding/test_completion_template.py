@@ -494,7 +494,7 @@ def test_a_template_that_doesn_t_fit_is_refused(
             {"ignore": ["temprature"]},
             "ignore: temprature can't be ignored: did you mean temperature?",
         ),
-        (PROMPT, {"service": "p.T"}, "service: there is no p.T: did you mean p.S?"),
+        (PROMPT, {"service": "p.T"}, "service: there is no service p.T: did you mean p.S?"),
         (PROMPT, {"method": "N"}, "method: p.S has no N"),
     ],
 )

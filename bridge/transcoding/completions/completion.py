@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,7 +156,7 @@ def _of_models(forms: Sequence[CompletionForm]) -> Iterator[str]:
 
 def _completion(form: CompletionForm, schema: Schema, problems: list[str]) -> Completion | None:
     try:
-        method = _method(form, schema.services)
+        method = _method(form, schema)
     except ValueError as error:
         problems.append(str(error))
         return None
@@ -182,11 +182,10 @@ def _completion(form: CompletionForm, schema: Schema, problems: list[str]) -> Co
     )
 
 
-def _method(form: CompletionForm, services: Mapping[str, Sequence[RpcMethod]]) -> RpcMethod:
-    methods = services.get(form.service)
+def _method(form: CompletionForm, schema: Schema) -> RpcMethod:
+    methods = schema.services.get(form.service)
     if methods is None:
-        near = instead_of(form.service, services)
-        raise ValueError(f"service: there is no {form.service}{near}")
+        raise ValueError(f"service: {schema.missing(form.service)}")
     by_name = {method.name: method for method in methods}
     if form.method not in by_name:
         near = instead_of(form.method, by_name)
