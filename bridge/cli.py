@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Sequence
 
 import structlog
 from pydantic import Field, ValidationError
@@ -19,19 +18,12 @@ from pydantic_settings import (
 )
 
 from bridge import __version__
-from bridge.access.descriptors import provide
-from bridge.app import create_app, open_backends, open_catalog
-from bridge.listeners import CannotListenError, bind, spread
-from bridge.server import Server
+from bridge.commands.check import check
+from bridge.commands.refusal import RefusalError
+from bridge.commands.routes import print_routes
+from bridge.commands.serve import serve
 from bridge.settings import Settings, explain
-from bridge.telemetry.log import configure_logging
 from bridge.transcoding.exposure_error import ExposureError
-from bridge.transcoding.routes import Route
-from bridge.transcoding.schema import RpcMethod
-from bridge.workers import Workers
-
-# To a worker the first process has two pipes, beside the worker's sockets.
-_PIPES_OF_A_WORKER = 2
 
 
 class Serve(Settings):
@@ -39,7 +31,7 @@ class Serve(Settings):
 
 
 class Check(Settings):
-    """Check the settings, and ask the backend whether it serves."""
+    """Check the settings, ask the backend whether it serves, and read what is exposed of it."""
 
 
 class Routes(Settings):
@@ -70,114 +62,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given in (["--version"], ["-V"]):
-        print(f"bridge {__version__}")  # noqa: T201
+        sys.stdout.write(f"bridge {__version__}\n")
         return
     try:
-        command = get_subcommand(CliApp.run(Cli, cli_args=given or ["--help"]))
-    except ValidationError as error:
-        raise SystemExit(_refuse(f"These settings can't be used.\n{explain(error)}", 2)) from None
-    try:
-        match command:
-            case Check():
-                raise SystemExit(asyncio.run(check(command)))
-            case Routes():
-                raise SystemExit(asyncio.run(print_routes(command)))
-            case Serve():
-                serve(command)
+        _run(given or ["--help"])
+    except RefusalError as refusal:
+        raise SystemExit(_told(refusal.message, refusal.status)) from None
     except ExposureError as error:
-        raise SystemExit(_refuse(f"The services can't be exposed.\n{error}", 2)) from None
+        raise SystemExit(_told(f"The services can't be exposed.\n{error}", 2)) from None
 
 
-def serve(settings: Settings) -> None:
-    """Serve until a signal ends it.
-
-    Raises:
-        SystemExit: with 1 when the address can't be listened on or the application can't start,
-            and with the exit status of the workers when there are several.
-        ExposureError: what is to be exposed can't be.
-    """
-    configure_logging(settings.log_format)
+def _run(arguments: list[str]) -> None:
     try:
-        sockets = bind(settings.host, settings.port, write_timeout=settings.write_timeout)
-        each = [sockets] if settings.workers == 1 else _spread(sockets, settings)
-    except CannotListenError as error:
-        raise SystemExit(_refuse(str(error), 1)) from None
-    if len(each) > 1:
-        # Each worker would find the same mistakes, and be started again.
-        open_catalog(settings)
-        raise SystemExit(asyncio.run(Workers(settings, each).serve()))
-    server = Server(create_app(settings), settings)
-    server.run(sockets)
-    if not server.started:
-        raise SystemExit(1)
+        command = get_subcommand(CliApp.run(Cli, cli_args=arguments))
+    except ValidationError as error:
+        raise RefusalError(f"These settings can't be used.\n{explain(error)}", 2) from None
+    match command:
+        case Check():
+            _run_quietly(check(command))
+        case Routes():
+            _run_quietly(print_routes(command))
+        case Serve():
+            serve(command)
 
 
-def _spread(sockets: list[socket.socket], settings: Settings) -> list[list[socket.socket]]:
-    provide(settings.workers * (len(sockets) + _PIPES_OF_A_WORKER))
-    return spread(sockets, settings.workers, write_timeout=settings.write_timeout)
-
-
-async def check(settings: Settings) -> int:
-    """Say of each backend whether it serves; return 0 if one does, else 1.
-
-    Raises:
-        ExposureError: what is to be exposed can't be.
-    """
-    open_catalog(settings)
+def _run_quietly(command: Coroutine[None, None, None]) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    async with open_backends(settings) as backends:
-        await backends.answers(of_all=True)
-        found = {link.endpoint.target: link.obstacle for link in backends.links}
-        obstacles = found or {settings.backend: backends.obstacle()}
-    for target, obstacle in obstacles.items():
-        if obstacle is not None:
-            _refuse(f"The backend at {target} does not serve: {obstacle.reason}", 1)
-    serving = ", ".join(target for target, obstacle in obstacles.items() if obstacle is None)
-    if not serving:
-        return 1
-    print(f"The settings are good, and the backend at {serving} serves.")  # noqa: T201
-    return 0
+    asyncio.run(command)
 
 
-async def print_routes(settings: Settings) -> int:
-    """Print the routes of what is exposed; return 1 if nothing is, else 0.
-
-    Raises:
-        ExposureError: what is to be exposed can't be.
-    """
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    catalog = open_catalog(settings)
-    if catalog.exposed is None:
-        async with open_backends(settings) as backends:
-            await catalog.read(backends)
-    if catalog.exposed is None:
-        return _refuse(f"The services can't be exposed.\n{catalog.obstacle.reason}", 1)
-    if not catalog.exposed.services:
-        return _refuse("No service is exposed: name some with --services, or * for all.", 1)
-    print(table(catalog.exposed.table), end="")  # noqa: T201
-    return 0
-
-
-def table(routes: Iterable[Route]) -> str:
-    """Return a line for each route: its HTTP method, its path, what streams, and the RPC."""
-    rows = [("METHOD", "PATH", "STREAMS", "RPC")]
-    rows += [
-        (route.http_method, str(route.template), _streams(route.rpc), route.rpc.path[1:])
-        for route in routes
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    )
-    return "".join(f"{line.rstrip()}\n" for line in lines)
-
-
-def _streams(rpc: RpcMethod) -> str:
-    both = {"request": rpc.client_streaming, "response": rpc.server_streaming}
-    return ", ".join(name for name, streams in both.items() if streams) or "-"
-
-
-def _refuse(message: str, status: int) -> int:
+def _told(message: str, status: int) -> int:
     sys.stderr.write(f"{message}\n")
     return status

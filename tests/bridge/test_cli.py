@@ -13,6 +13,7 @@ import pytest
 import backend.server
 from bridge import __version__
 from bridge.upstream.transport import Transport
+from tests.bridge.stepped import SteppedBackend
 from tests.conftest import on_each_transport
 from tests.processes import logging_process, run_command, server_process, with_descriptors
 
@@ -162,6 +163,62 @@ async def test_check_is_1_and_says_why_when_it_does_not() -> None:
     assert "Connection refused" in err
 
 
+HEALTH = "grpc.health.v1.Health"
+
+
+@on_each_transport
+async def test_check_counts_what_is_exposed(backend_server: backend.server.Server) -> None:
+    address = backend_server.address
+    served = f"The settings are good, and the backend at {address} serves.\n"
+    assert await run("check", "--backend", address, "--services", HEALTH) == (
+        *(0, f"{served}Exposed: 1 service with 3 routes.\n", ""),
+    )
+    reflection = "grpc.reflection.v1alpha.ServerReflection"
+    assert await run("check", "--backend", address, "--services", f"{HEALTH},{reflection}") == (
+        *(0, f"{served}Exposed: 2 services with 4 routes.\n", ""),
+    )
+
+
+async def test_check_is_1_when_a_service_is_not_there(
+    backend_server: backend.server.Server,
+) -> None:
+    arguments = ("check", "--backend", backend_server.address, "--services", "grpc.health.v1.Helth")
+    assert await run(*arguments) == (
+        1,
+        "",
+        "The services can't be exposed.\n"
+        f"there is no service grpc.health.v1.Helth: did you mean {HEALTH}?\n",
+    )
+
+
+async def test_check_is_1_when_a_rule_is_wrong(
+    backend_server: backend.server.Server, tmp_path: Path
+) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(
+        "type: google.api.Service\n"
+        "http: {rules: [{selector: grpc.health.v1.Health.Check, get: '/healthz'}]}\n"
+    )
+    status, out, err = await run(
+        *("check", "--backend", backend_server.address, "--services", HEALTH),
+        *("--http-rules", str(rules)),
+    )
+    assert (status, out) == (1, "")
+    assert err == (
+        "The services can't be exposed.\n"
+        "grpc.health.v1.Health/Check: GET /healthz is a path of the bridge's own\n"
+    )
+
+
+async def test_check_is_1_when_the_backend_has_no_reflection(stepped: SteppedBackend) -> None:
+    status, out, err = await run("check", "--backend", stepped.address, "--services", "*")
+    assert (status, out) == (1, "")
+    assert err == (
+        "The services can't be exposed.\nUNIMPLEMENTED: The backend offers no reflection. "
+        "Set BRIDGE_DESCRIPTORS to descriptor sets of its protos.\n"
+    )
+
+
 async def test_serve_logs_what_it_is_and_ends_with_0(
     backend_server: backend.server.Server, transport: Transport
 ) -> None:
@@ -179,7 +236,7 @@ async def test_serve_logs_what_it_is_and_ends_with_0(
 
 async def test_routes_are_printed_as_a_table(backend_server: backend.server.Server) -> None:
     status, out, err = await run(
-        *("routes", "--backend", backend_server.address, "--services", "grpc.health.v1.Health")
+        *("routes", "--backend", backend_server.address, "--services", HEALTH)
     )
     assert (status, err) == (0, "")
     assert out == (
