@@ -128,7 +128,7 @@ def with_descriptors(limit: str, *command: str) -> tuple[str, ...]:
 
 
 async def run_command(
-    module: str, *arguments: str, env: Mapping[str, str] | None = None
+    module: str, *arguments: str, env: Mapping[str, str] | None = None, stdin: bytes = b""
 ) -> tuple[int, str, str]:
     """Run ``python -m module arguments`` to its end.
 
@@ -136,17 +136,19 @@ async def run_command(
         module: ``bridge`` or ``backend``.
         arguments: What stands after it.
         env: All variables of the process; those of this one if None.
+        stdin: What it can read.
 
     Returns:
         The exit status, and what was written to stdout and to stderr.
     """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", module, *arguments),
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=env,
     )
     async with asyncio.timeout(30):
-        out, err = await process.communicate()
+        out, err = await process.communicate(stdin)
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()

@@ -7,6 +7,7 @@ import sys
 from bridge.app import open_backends, open_catalog
 from bridge.commands.exposure import exposed_by
 from bridge.commands.refusal import RefusalError
+from bridge.commands.visible import visible
 from bridge.settings import Settings
 from bridge.transcoding.exposed import Exposed
 from bridge.upstream import Backends
@@ -42,7 +43,7 @@ async def _serving(settings: Settings, backends: Backends) -> str:
     if not serving:
         raise RefusalError(told, 1)
     if told:
-        sys.stderr.write(f"{told}\n")
+        sys.stderr.write(f"{visible(told)}\n")
     return serving
 
 

@@ -21,7 +21,7 @@ from bridge.telemetry.record import CallAccount
 from bridge.transcoding.accept import stream_format
 from bridge.transcoding.catalog import Catalog
 from bridge.transcoding.content import refusal, to_messages
-from bridge.transcoding.exposed import Exposed, http_body
+from bridge.transcoding.exposed import Exposed, http_body, method_of
 from bridge.transcoding.formats import StreamFormat
 from bridge.transcoding.headers import to_headers, to_metadata
 from bridge.transcoding.path_table import ANY_METHOD, PathMatch
@@ -144,7 +144,7 @@ class Transcoding:
         request_id: str = self._request.state.request_id
         open_call: OpenCall[Message] = partial(
             self._state.backends.stream,
-            self._exposed.method(self._route.rpc),
+            method_of(self._route.rpc),
             messages,
             [(HEADER, request_id), *given],
         )

@@ -52,16 +52,17 @@ class Exposed:
         """How failures are told."""
         return StatusErrors(self.writer)
 
-    def method(self, rpc: RpcMethod) -> Method[Message, Message]:
-        """Return what is called."""
-        response: type[Message] = GetMessageClass(rpc.response)
-        return Method(rpc.path, GetMessageClass(rpc.request), response.FromString)
-
     def write(self, route: Route) -> Callable[[Message], bytes]:
         """Return what writes the answer of a route, which is no content."""
         if not route.response_body:
             return self.writer.write
         return self.writer.of_field(route.rpc.response.fields_by_name[route.response_body])
+
+
+def method_of(rpc: RpcMethod) -> Method[Message, Message]:
+    """Return what is called."""
+    response: type[Message] = GetMessageClass(rpc.response)
+    return Method(rpc.path, GetMessageClass(rpc.request), response.FromString)
 
 
 def http_body(route: Route) -> Callable[[Message], Any]:

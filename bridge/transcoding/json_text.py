@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
+# What may stand between values: RFC 8259, section 2.
+_SPACE = re.compile(r"[ \t\r\n]*")
 # How much of what a client sent is in an error.
 _LONGEST = 40
 
@@ -60,8 +64,38 @@ def parse(text: bytes) -> Any:
     Raises:
         JsonError: it is no JSON, or its values are too deep in each other.
     """
-    try:
+    with _told():
         return _DECODER.decode(text.decode())
+
+
+def parse_all(text: bytes) -> Sequence[Any]:
+    """Return the values of JSON texts that stand one after the other; see ``parse``.
+
+    Raises:
+        JsonError: see ``parse``.
+    """
+    with _told():
+        return [*_values(text.decode())]
+
+
+def _values(text: str) -> Iterator[Any]:
+    start = _after_space(text, 0)
+    while start < len(text):
+        value, end = _DECODER.raw_decode(text, start)
+        yield value
+        start = _after_space(text, end)
+
+
+def _after_space(text: str, start: int) -> int:
+    space = _SPACE.match(text, start)
+    assert space is not None
+    return space.end()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
     except UnicodeDecodeError:
         raise JsonError("", "it isn't UTF-8") from None
     except json.JSONDecodeError as error:

@@ -1,0 +1,1 @@
+"""``bridge call``: asks a method of the backend, and shows what it answers."""
