@@ -12,6 +12,8 @@ from bridge.transcoding.openapi import describe
 
 Document = dict[str, Any]
 
+_UNAVAILABLE = "x-unavailable"
+
 
 class Description:
     """Adds the routes of a catalog to a document in OpenAPI 3.1.
@@ -30,9 +32,14 @@ class Description:
         self._document: Document = {}
 
     def __call__(self) -> Document:
-        """Return the document, made anew when something else is exposed."""
+        """Return the document, made anew when something else is exposed.
+
+        Until a schema has been read, ``x-unavailable`` says why there is none.
+        """
         exposed = self._catalog.exposed
-        if exposed is None or not exposed.services:
+        if exposed is None:
+            return {**self._own(), _UNAVAILABLE: self._catalog.obstacle.message}
+        if not exposed.services:
             return self._own()
         if exposed is not self._described:
             self._document = _merged(self._own(), exposed, self._options)

@@ -19,6 +19,7 @@ from google.protobuf.descriptor import (
     Descriptor,
     EnumDescriptor,
     FieldDescriptor,
+    OneofDescriptor,
 )
 
 from bridge.transcoding import well_known
@@ -34,6 +35,7 @@ _WELL_KNOWN: Mapping[str, JsonSchema] = {
     well_known.DURATION: {
         "type": "string",
         "pattern": r"^-?[0-9]+(\.[0-9]{1,9})?s$",
+        "examples": ["1.5s"],
         "description": "Seconds, as in `1.5s`.",
     },
     well_known.FIELD_MASK: {
@@ -202,20 +204,40 @@ class JsonSchemas:
         fields = [field for field in message.fields if (field.name,) not in without]
         schema: JsonSchema = {
             "type": "object",
-            **self._told(message, *self._exclusions(message, fields)),
+            **self._told(message, *self._told_exclusions(message, fields)),
             "properties": {
                 self.name(field): self.field(field, inside(field.name, without)) for field in fields
             },
         }
         required = [self.name(field) for field in fields if is_required(field)]
-        return {**schema, "required": required} if required else schema
+        if required:
+            schema["required"] = required
+        exclusions = self._exclusions(message, fields)
+        return {**schema, "dependentSchemas": exclusions} if exclusions else schema
 
-    def _exclusions(self, message: Descriptor, fields: Sequence[FieldDescriptor]) -> Iterator[str]:
+    def _told_exclusions(
+        self, message: Descriptor, fields: Sequence[FieldDescriptor]
+    ) -> Iterator[str]:
+        for oneof, names in self._oneofs(message, fields):
+            *before, last = (f"`{name}`" for name in names)
+            yield f"At most one of {', '.join(before)} and {last} is set."
+            yield self._comments.get(f"{message.full_name}.{oneof.name}", "")
+
+    def _exclusions(self, message: Descriptor, fields: Sequence[FieldDescriptor]) -> JsonSchema:
+        """Return what a field of a oneof leaves no room for: those after it."""
+        return {
+            name: {"properties": dict.fromkeys(names[number:], False)}
+            for _, names in self._oneofs(message, fields)
+            for number, name in enumerate(names[:-1], 1)
+        }
+
+    def _oneofs(
+        self, message: Descriptor, fields: Sequence[FieldDescriptor]
+    ) -> Iterator[tuple[OneofDescriptor, Sequence[str]]]:
         for oneof in message.oneofs:
-            names = [f"`{self.name(field)}`" for field in oneof.fields if field in fields]
+            names = [self.name(field) for field in oneof.fields if field in fields]
             if len(names) > 1:
-                yield f"At most one of {', '.join(names[:-1])} and {names[-1]} is set."
-                yield self._comments.get(f"{message.full_name}.{oneof.name}", "")
+                yield oneof, names
 
     def _enum(self, enum: EnumDescriptor) -> JsonSchema:
         told = self._told(enum, self._list_of_values(enum))

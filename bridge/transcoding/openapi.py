@@ -16,6 +16,7 @@ from bridge.transcoding.routes import Route
 
 _METHODS = frozenset(("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"))
 _OTHER_METHODS = "x-additionalOperations"
+_RPC = "x-rpc"
 
 
 def describe(
@@ -29,7 +30,8 @@ def describe(
 
     OpenAPI has operations for eight HTTP methods only. Those of others, and of
     ``path_table.ANY_METHOD``, stand in ``x-additionalOperations``, as they do without the ``x-`` in
-    OpenAPI 3.2.
+    OpenAPI 3.2. It has no word for what is behind an operation: that stands in ``x-rpc``, with the
+    names that ``google.protobuf.MethodDescriptorProto`` has in JSON.
 
     Args:
         routes: What is described, in this order.
@@ -85,6 +87,11 @@ class _Document:
         if comment:
             operation |= {"summary": summary(comment), "description": comment}
         operation["operationId"] = self._operation_id(route)
+        operation[_RPC] = {
+            "method": rpc.path.removeprefix("/"),
+            "clientStreaming": rpc.client_streaming,
+            "serverStreaming": rpc.server_streaming,
+        }
         if rpc.deprecated:
             operation["deprecated"] = True
         in_path = self._parameters.of_path(route, path)

@@ -22,7 +22,8 @@ from bridge.transcoding.routes import WHOLE, Route, is_text
 # How many names the parameter of a query can have, as in a.b.c.
 QUERY_DEPTH = 4
 
-_SEVERAL_SEGMENTS = (
+_SEVERAL_SEGMENTS = "x-severalSegments"
+_TOLD_OF_SEGMENTS = (
     "It can be several segments, or none; the slashes between them are not percent-encoded."
 )
 
@@ -40,7 +41,10 @@ class Parameters:
         self._comments = comments
 
     def of_path(self, route: Route, path: OpenApiPath) -> Iterator[dict[str, Any]]:
-        """Yield the parameters of a path, in their order."""
+        """Yield the parameters of a path, in their order.
+
+        OpenAPI has none for several segments: ``x-severalSegments`` tells which are.
+        """
         for number, name in path.names.items():
             yield self._of_segment(route, path, number, name)
 
@@ -63,6 +67,7 @@ class Parameters:
         schema: JsonSchema = {"type": "string"}
         fields: Sequence[FieldDescriptor] = ()
         notes = []
+        further: dict[str, Any] = {}
         variable = route.template.variable(number)
         if variable is not None:
             fields = _fields(route.rpc.request, variable.field_path)
@@ -72,9 +77,10 @@ class Parameters:
             if value != f"{{{field_name}}}":
                 notes.append(f"`{field_name}` is `{value}`.")
         if route.template.segments[number] == REST:
-            notes.append(_SEVERAL_SEGMENTS)
+            notes.append(_TOLD_OF_SEGMENTS)
+            further[_SEVERAL_SEGMENTS] = True
         told = self._told(fields, *notes)
-        return {"name": name, "in": "path", "required": True, **told, "schema": schema}
+        return {"name": name, "in": "path", "required": True, **told, "schema": schema, **further}
 
     def _of_fields(self, fields: Sequence[FieldDescriptor]) -> dict[str, Any]:
         name = ".".join(map(self._schemas.name, fields))

@@ -132,6 +132,23 @@ async def test_no_service_is_exposed_unless_one_is_named(before: Path) -> None:
 
 
 @on_each_transport
+async def test_the_description_says_why_it_has_no_services_yet(before: Path) -> None:
+    port = free_port()
+    async with (
+        serving_bridge(settings(port, services=["*"])) as running,
+        http_client(running.url) as http,
+    ):
+        unread = (await http.get("/openapi.json")).json()
+        assert unread["x-unavailable"] == (await http.get("/v1/count/a")).json()["error"]
+        assert "tags" not in unread
+        async with serving(schema_of(before), BEHAVIOUR, port=port):
+            await status(http, "/v1/count/a", 200)
+            read = (await http.get("/openapi.json")).json()
+            assert "x-unavailable" not in read
+            assert "stock.v1.Stock" in [tag["name"] for tag in read["tags"]]
+
+
+@on_each_transport
 async def test_a_backend_that_comes_back_changed_is_read_anew(before: Path, after: Path) -> None:
     port = free_port()
     async with (

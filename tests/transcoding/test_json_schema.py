@@ -230,6 +230,7 @@ def test_what_is_said_of_fields_is_there(compile_protos: Compile) -> None:
             "lasts": {
                 "type": "string",
                 "pattern": r"^-?[0-9]+(\.[0-9]{1,9})?s$",
+                "examples": ["1.5s"],
                 "description": "So long.",
             },
         },
@@ -249,6 +250,29 @@ def test_a_oneof_is_told(compile_protos: Compile) -> None:
     assert message["description"] == (
         "At most one of `shelfName`, `box` and `lent` is set.\n\nWhere it is."
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "holds"),
+    [
+        ({}, True),
+        ({"shelfName": ""}, True),
+        ({"lent": True, "one": "", "maybe": ""}, True),
+        ({"shelfName": "", "box": ""}, False),
+        ({"lent": False, "shelfName": ""}, False),
+        ({"box": "", "lent": False}, False),
+    ],
+)
+def test_a_oneof_has_one_field_at_most(
+    compile_protos: Compile, value: dict[str, Any], holds: bool
+) -> None:
+    text = """message M {
+      oneof place { string shelf_name = 1; string box = 2; bool lent = 3; }
+      oneof single { string one = 4; }
+      optional string maybe = 5;
+    }"""
+    message, _ = described(compile_protos, text)
+    assert Draft202012Validator(message).is_valid(value) == holds
 
 
 def test_messages_refer_to_each_other_by_their_full_names(compile_protos: Compile) -> None:

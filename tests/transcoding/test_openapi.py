@@ -264,6 +264,33 @@ def test_http_methods_that_openapi_lacks_stand_aside(library: Schema) -> None:
     assert set(paths["/v1/books/{name}"]) == {"get", "delete", "x-additionalOperations"}
 
 
+def test_an_operation_names_its_rpc_and_what_streams(library: Schema) -> None:
+    found = document(library)
+    assert named(found, "Library_Get_2")["x-rpc"] == {
+        "method": "library.v1.Library/Get",
+        "clientStreaming": False,
+        "serverStreaming": False,
+    }
+    streams = {
+        name: [named(found, f"Library_{name}")["x-rpc"][f"{side}Streaming"] for side in SIDES]
+        for name in ("Watch", "Import")
+    }
+    assert streams == {"Watch": [False, True], "Import": [True, False]}
+
+
+SIDES = ("client", "server")
+
+
+def test_a_parameter_of_several_segments_is_marked(library: Schema) -> None:
+    marked = [
+        one["name"]
+        for *_, operation in operations(document(library))
+        for one in operation["parameters"]
+        if one.get("x-severalSegments")
+    ]
+    assert marked == ["authorsId"]
+
+
 def test_a_path_s_parameters_are_told_by_the_field_that_they_set(library: Schema) -> None:
     found = document(library)
     assert parameters(named(found, "Library_Get"), "path")["booksId"] == {
