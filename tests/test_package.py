@@ -50,6 +50,8 @@ def test_the_wheel_has_the_generated_code_the_page_and_the_types(installed: Path
         "bridge/py.typed",
         "backend/py.typed",
         "bridge/web/index.html",
+        "bridge/web/explorer.html",
+        "bridge/web/explorer/app.js",
         "bridge/web/stream.js",
         "bridge/web/wires/ollama.js",
     ):

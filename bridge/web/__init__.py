@@ -1,4 +1,7 @@
-"""The page: a conversation with a model, in plain files that a browser gets as they are."""
+"""The pages, in plain files that a browser gets as they are.
+
+One is a conversation with a model. The other is an explorer of the services that are exposed.
+"""
 
 from __future__ import annotations
 
@@ -60,10 +63,15 @@ class _Assets(StaticFiles):
 _assets = _Assets(directory=Path(__file__).parent)
 
 
-async def _page(request: Request) -> Response:
+async def _chat(request: Request) -> Response:
     return await _assets.get_response("index.html", request.scope)
 
 
+async def _explorer(request: Request) -> Response:
+    return await _assets.get_response("explorer.html", request.scope)
+
+
 router = APIRouter(include_in_schema=False)
-router.add_route("/", _page, include_in_schema=False)
+router.add_route("/", _chat, include_in_schema=False)
+router.add_route("/explorer", _explorer, include_in_schema=False)
 router.mount("/web", _assets)

@@ -128,7 +128,8 @@ class TestScreenReader:
             """
             - banner:
               - heading "gRPC-to-SSE bridge" [level=1]
-              - navigation "Documentation":
+              - navigation "Pages":
+                - link "Explorer"
                 - link "API"
               - button "New conversation"
             - main:

@@ -22,10 +22,13 @@ POLICY = {
 
 FILES = [
     ("/", "text/html"),
+    ("/explorer", "text/html"),
     ("/web/style.css", "text/css"),
     ("/web/app.js", "text/javascript"),
     ("/web/stream.js", "text/javascript"),
     ("/web/wires/ollama.js", "text/javascript"),
+    ("/web/explorer/app.js", "text/javascript"),
+    ("/web/explorer/style.css", "text/css"),
     ("/web/icon.svg", "image/svg+xml"),
 ]
 
@@ -66,9 +69,9 @@ async def test_nothing_else_is_served(http: httpx.AsyncClient, path: str) -> Non
     assert (await http.get(f"/web/{path}")).status_code == 404
 
 
-async def test_the_page_is_not_in_the_schema(http: httpx.AsyncClient) -> None:
+async def test_the_pages_are_not_in_the_schema(http: httpx.AsyncClient) -> None:
     paths = (await http.get("/openapi.json")).json()["paths"]
-    assert not [path for path in paths if path == "/" or path.startswith("/web")]
+    assert not [path for path in paths if path in ("/", "/explorer") or path.startswith("/web")]
 
 
 @pytest.mark.parametrize(

@@ -209,7 +209,9 @@ def test_a_service_that_is_not_there_is_refused_with_one_that_is(
 
 
 @on_each_transport
-@pytest.mark.parametrize("path", ["/healthz", "/v1/models", "/openai/v1/models", "/docs"])
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/v1/models", "/openai/v1/models", "/docs", "/explorer"]
+)
 def test_a_route_that_shadows_one_of_the_bridge_is_refused(
     compile_protos: Compile, transport: str, path: str
 ) -> None:
