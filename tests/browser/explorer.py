@@ -58,7 +58,7 @@ class Explorer:
         """Load the page, and wait until it shows a method, or says something instead."""
         await self.page.goto("about:blank")
         await self.page.goto(f"{self.url}/explorer#{fragment}")
-        await expect(self.page.locator(":is(#intro, #method):not([hidden])")).to_be_visible()
+        await expect(self.page.locator(":is(#intro, #method):not([hidden])")).to_be_attached()
 
     async def choose(self, method: str) -> None:
         """Follow the link to a method."""

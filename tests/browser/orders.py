@@ -166,6 +166,7 @@ class Orders:
             if request.fail:
                 await fail(context, request.fail)
             if request.count:
+                context.set_trailing_metadata((("x-cost", "2"),))
                 return
             try:
                 async for fields in self.until_end():

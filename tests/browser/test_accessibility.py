@@ -20,6 +20,29 @@ PHONE: dict[str, Any] = {
 }
 FAIL = {"code": "UNAVAILABLE", "message": "The model is being replaced.", "after": 2}
 
+# Notes all that live regions have said: they say what changes in them.
+LISTEN = """() => {
+    window.heard = [];
+    const live = ":is([role=status], [role=alert], [role=log], [aria-live])"
+        + ":not([aria-live=off])";
+    new MutationObserver((records) => {
+        const said = new Set(records.map(({ target }) => {
+            const element = target.nodeType === 1 ? target : target.parentElement;
+            return element?.closest("[role], [aria-live]");
+        }));
+        for (const { addedNodes } of records) {
+            for (const node of addedNodes) {
+                if (node.matches?.(live)) said.add(node);
+            }
+        }
+        for (const element of said) {
+            if (element?.matches(live) && element.textContent) {
+                heard.push(element.textContent);
+            }
+        }
+    }).observe(document.body, { subtree: true, childList: true, characterData: true });
+}"""
+
 
 async def violations(page: Page) -> list[str]:
     result: dict[str, Any] = await page.evaluate("axe.run()")
@@ -63,29 +86,7 @@ class TestScreenReader:
     @pytest.fixture
     async def heard(self, chat: Chat) -> Chat:
         """Note all that live regions have said: they say what changes in them."""
-        await chat.page.evaluate(
-            """() => {
-                window.heard = [];
-                const live = ":is([role=status], [role=alert], [role=log], [aria-live])"
-                    + ":not([aria-live=off])";
-                new MutationObserver((records) => {
-                    const said = new Set(records.map(({ target }) => {
-                        const element = target.nodeType === 1 ? target : target.parentElement;
-                        return element?.closest("[role], [aria-live]");
-                    }));
-                    for (const { addedNodes } of records) {
-                        for (const node of addedNodes) {
-                            if (node.matches?.(live)) said.add(node);
-                        }
-                    }
-                    for (const element of said) {
-                        if (element?.matches(live) && element.textContent) {
-                            heard.push(element.textContent);
-                        }
-                    }
-                }).observe(document.body, { subtree: true, childList: true, characterData: true });
-            }"""
-        )
+        await chat.page.evaluate(LISTEN)
         return chat
 
     async def test_an_answer_is_said_once_and_whole(self, heard: Chat) -> None:

@@ -8,6 +8,7 @@ import re
 import shlex
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Page, expect
@@ -478,6 +479,33 @@ class TestAnswer:
         await expect(explorer.head).to_be_empty()
         explorer.problems.clear()
 
+    async def test_trailing_metadata_is_shown(self, explorer: Explorer) -> None:
+        await explorer.choose("Watch")
+        await explorer.parameter("count").fill("1")
+        await explorer.sent()
+        await expect(explorer.page.locator("#trailers")).to_have_text("x-cost2")
+
+    @pytest.mark.parametrize(
+        ("form", "content"),
+        [
+            ("application/x-ndjson", '{"error":{"code":5}}\n{"a":1}\n{"error":{"text":""}}\n'),
+            ("application/json", '[{"error":{"code":5}},\n{"a":1},\n{"error":{"text":""}}]'),
+        ],
+    )
+    async def test_what_only_looks_like_a_failure_is_a_message(
+        self, explorer: Explorer, form: str, content: str
+    ) -> None:
+        await explorer.choose("Watch")
+        await explorer.page.route(
+            "**/v1/orders:watch", lambda route: route.fulfill(content_type=form, body=content)
+        )
+        await explorer.sent()
+        await explorer.page.unroute_all()
+        await expect(explorer.progress).to_contain_text("Finished · 3 messages")
+        await expect(explorer.previews).to_have_text(
+            ['{"error":{"code":5}}', '{"a":1}', '{"error":{"text":""}}']
+        )
+
     async def test_a_content_is_told_by_its_size_and_type(self, explorer: Explorer) -> None:
         await explorer.choose("Label")
         await explorer.parameter("ordersId").fill("7")
@@ -635,3 +663,89 @@ class TestCatalog:
                 await expect(explorer.body).to_have_value('{\n  "name": "",\n  "size": 0\n}')
                 explorer.close()
                 assert explorer.problems == []
+
+
+async def imported(explorer: Explorer, module: str, expression: str, argument: object) -> Any:
+    """Evaluate an expression of what a module exports, ``its``, and of ``argument``."""
+    return await explorer.page.evaluate(
+        f"""async ([module, argument]) => {{
+            const its = await import(module);
+            return {expression};
+        }}""",
+        [f"{explorer.url}/web/explorer/{module}", argument],
+    )
+
+
+ELEMENTS = ['{"a":"] \\\\\\" ,"}', "[]", '"\\\\"', "1.50", "null", "[[1],{}]", '"\\u005b"']
+
+
+class TestModules:
+    async def test_an_array_can_be_split_anywhere(self, explorer: Explorer) -> None:
+        array = "[" + ",\n".join(ELEMENTS) + "]"
+        read = await imported(
+            explorer,
+            "array.js",
+            """Array.from(argument, (_, offset) => {
+                const reader = new its.ArrayReader();
+                const parts = [argument.slice(0, offset), argument.slice(offset)];
+                return [parts.flatMap((part) => [...reader.read(part)]), reader.ended];
+            })""",
+            array,
+        )
+        assert read == [[ELEMENTS, True]] * len(array)
+
+    async def test_an_array_has_its_elements_as_soon_as_they_are_whole(
+        self, explorer: Explorer
+    ) -> None:
+        read = await imported(
+            explorer,
+            "array.js",
+            """(() => {
+                const reader = new its.ArrayReader();
+                return argument.map((part) => [[...reader.read(part)], reader.ended]);
+            })()""",
+            ["[", '{"a":', "1}", "\n", ',\n"b"', "]"],
+        )
+        assert read == [
+            *([[], False], [[], False], [['{"a":1}'], False], [[], False]),
+            *([['"b"'], False], [[], True]),
+        ]
+
+    @pytest.mark.parametrize("json_text", ["{}", "[]", '""', "1.50", '{"a":{},"b":[]}', *ELEMENTS])
+    async def test_json_that_is_spread_says_the_same(
+        self, explorer: Explorer, json_text: str
+    ) -> None:
+        spread = await imported(explorer, "json.js", "its.indented(argument)", json_text)
+        assert spread == json.dumps(json.loads(json_text), indent=2).replace("1.5", "1.50").replace(
+            '"["', '"\\u005b"'
+        )
+
+    async def test_numbers_stay_as_they_are_written(self, explorer: Explorer) -> None:
+        text = '{"a":1e400,"b":12345678901234567890,"1":0.10}'
+        spread = await imported(explorer, "json.js", "its.indented(argument)", text)
+        assert re.sub(r"\s", "", spread) == text
+
+    async def test_a_template_stops_at_messages_in_themselves(self, explorer: Explorer) -> None:
+        schemas = {
+            "A": {"properties": {"b": ref("B"), "more": {"type": "array", "items": ref("A")}}},
+            "B": {"properties": {"a": ref("A"), "name": {"type": "string"}}},
+        }
+        assert await template(explorer, schemas) == {"b": {"name": ""}, "more": []}
+
+    async def test_a_template_stops_somewhere(self, explorer: Explorer) -> None:
+        names = [f"f{number}" for number in range(30)]
+        chain: dict[str, Any] = {
+            level: {"properties": {name: ref(chr(ord(level) + 1)) for name in names}}
+            for level in "ABCDEFGHI"
+        }
+        found = json.dumps(await template(explorer, chain | {"J": {"type": "string"}}))
+        assert found.count("f") <= 200
+
+
+def ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+async def template(explorer: Explorer, schemas: dict[str, Any]) -> Any:
+    """Return the template of ``A``."""
+    return await imported(explorer, "template.js", "its.sample(...argument)", [ref("A"), schemas])

@@ -81,21 +81,21 @@ function introduceCatalog(missing) {
     introduce(
       "No service is exposed",
       "The bridge exposes the services that --services names, or all that its backends have:",
-      { command: true },
+      "command",
     );
   } else if (missing) introduce("There is no such method", `${missing} isn't exposed, or not any more.`);
   else {
     const count = services.flatMap(({ methods }) => methods).length;
-    introduce("Choose a method", `${told(services.length, "service")} with ${told(count, "method")}.`);
+    const there = `${told(services.length, "service")} with ${told(count, "method")}.`;
+    introduce("Choose a method", there, "choose");
   }
 }
 
-function introduce(title, text, { command = false } = {}) {
-  const [titleText, paragraph, commandText] = intro.children;
+function introduce(title, text, kind = "") {
+  const [titleText, paragraph] = intro.children;
   titleText.textContent = title;
   paragraph.textContent = text;
-  commandText.hidden = !command;
-  intro.classList.toggle("choose", catalog?.services.length > 0);
+  intro.className = kind;
   intro.hidden = false;
 }
 
