@@ -93,6 +93,11 @@ message Address { string street = 1; string town = 2; }
 message ImportSummary { int32 count = 1; int64 price = 2; }
 """
 PICTURE = bytes(range(256))
+LABELS: dict[str, dict[str, Any]] = {
+    "orders/picture": {"content_type": "image/png", "data": PICTURE},
+    "orders/text": {"content_type": "text/plain; charset=utf-8", "data": "a  ü\n\tb".encode()},
+    "orders/long": {"content_type": "text/plain", "data": b"x" * 300_000},
+}
 
 
 class Orders:
@@ -145,7 +150,7 @@ class Orders:
                 self.asked = request
                 self.metadata = dict(context.invocation_metadata())
                 if method == "Label":
-                    return answer(content_type="image/png", data=PICTURE)
+                    return answer(**LABELS[request.name])
                 if method == "Attach":
                     return answer(customer=request.content_type, price=len(request.data))
                 if method == "Create":

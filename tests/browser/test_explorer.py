@@ -366,9 +366,7 @@ class TestAnswer:
                 await explorer.choose("Get")
         await eventually(orders.cancelled.is_set)
         if by != "leaving":
-            await expect(explorer.progress).to_contain_text(
-                "Stopped: the RPC is cancelled · 1 mess"
-            )
+            await expect(explorer.progress).to_contain_text("Stopped · 1 message")
             await expect(explorer.failure).to_be_hidden()
             await expect(explorer.rows).to_have_count(1)
 
@@ -506,13 +504,28 @@ class TestAnswer:
             ['{"error":{"code":5}}', '{"a":1}', '{"error":{"text":""}}']
         )
 
-    async def test_a_content_is_told_by_its_size_and_type(self, explorer: Explorer) -> None:
+    @pytest.mark.parametrize(
+        ("name", "size", "type_", "shown"),
+        [
+            ("picture", "256 bytes", "image/png", None),
+            ("text", "8 bytes", "text/plain; charset=utf-8", "a  ü\n\tb"),
+            ("long", "300,000 bytes", "text/plain", "x" * 100_000),
+        ],
+    )
+    async def test_a_content_is_told_by_its_size_and_type(
+        self, explorer: Explorer, name: str, size: str, type_: str, shown: str | None
+    ) -> None:
         await explorer.choose("Label")
-        await explorer.parameter("ordersId").fill("7")
+        await explorer.parameter("ordersId").fill(name)
         await explorer.sent()
-        await expect(explorer.progress).to_contain_text("Finished · 256 bytes")
-        await expect(explorer.head).to_contain_text("Typeimage/png")
-        await expect(explorer.box).to_be_hidden()
+        await expect(explorer.progress).to_contain_text(f"Finished · {size}")
+        await expect(explorer.head).to_contain_text(f"Type{type_}")
+        if shown is None:
+            await expect(explorer.box).to_be_hidden()
+        else:
+            assert await explorer.box.locator("pre").text_content() == shown
+        cut = explorer.box.get_by_text("Only the beginning of it is shown.")
+        await expect(cut).to_have_count(1 if name == "long" else 0)
 
 
 class TestManyMessages:
@@ -624,6 +637,21 @@ class TestCatalog:
             await expect(explorer.intro).to_contain_text("Choose a method")
             explorer.close()
             assert explorer.problems == []
+
+    async def test_a_bridge_that_is_away_leaves_the_methods_and_says_so(
+        self, explorer: Explorer
+    ) -> None:
+        stale = explorer.page.get_by_text("The methods can't be read anew")
+        await explorer.page.context.set_offline(True)
+        try:
+            await explorer.reload.click()
+            await expect(stale).to_be_visible()
+        finally:
+            await explorer.page.context.set_offline(False)
+        await expect(explorer.links).to_have_count(8)
+        await explorer.reload.click()
+        await expect(stale).to_have_count(0)
+        explorer.problems.clear()
 
     @pytest.mark.parametrize("by", ["button", "focus"])
     async def test_a_schema_that_changes_is_read_anew(

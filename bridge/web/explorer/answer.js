@@ -63,7 +63,8 @@ async function readArray(response, show) {
   const last = new Last(show);
   const decoder = new TextDecoder();
   for await (const chunk of chunksOf(response.body)) {
-    for (const element of array.read(decoder.decode(chunk, { stream: true }))) last.message(element);
+    const elements = array.read(decoder.decode(chunk, { stream: true }));
+    for (const element of elements) last.message(element);
   }
   return array.ended ? last.ending() : { how: "cut", why: "The array isn't closed." };
 }
@@ -118,8 +119,9 @@ async function refusalOf(response) {
   const text = await response.text();
   try {
     const body = JSON.parse(text);
-    // What is refused before a method is looked up has the bridge's own form.
-    return failureOf("error" in body ? { ...body, message: body.error } : body);
+    if (!("error" in body)) return failureOf(body);
+    // What is refused before a method is looked up has the form of another wire.
+    return failureOf({ ...body, message: body.error.message ?? body.error });
   } catch {
     return { name: `HTTP status ${response.status}`, message: text.slice(0, 1000), details: [] };
   }

@@ -16,6 +16,7 @@ const KINDS = {
 const form = document.querySelector("#request");
 const send = document.querySelector("#send");
 const stop = document.querySelector("#stop");
+const stale = document.querySelector("#stale");
 const intro = document.querySelector("#intro");
 const section = document.querySelector("#method");
 const name = document.querySelector("#method-name");
@@ -24,6 +25,7 @@ const kinds = document.querySelector("#method-kinds");
 const description = document.querySelector("#method-description");
 const routeChoice = document.querySelector("#route");
 
+let again = 0; // the timer after which the catalog is asked for again
 let described = ""; // the description of which the catalog is made
 let catalog = null;
 let method = null;
@@ -36,15 +38,18 @@ async function load() {
     const response = await fetch("openapi.json");
     if (!response.ok) throw new Error(`HTTP status ${response.status}`);
     const text = await response.text();
+    stale.textContent = "";
     if (text === described) return;
     catalog = new Catalog(JSON.parse(text));
     described = text;
     list(catalog);
     show();
   } catch (error) {
-    if (!catalog) introduce("The methods can't be read", `${error.message}.`);
+    if (catalog) stale.textContent = `The methods can't be read anew: ${error.message}.`;
+    else introduce("The methods can't be read", `${error.message}.`);
   } finally {
-    if (catalog?.unavailable) setTimeout(load, AGAIN);
+    clearTimeout(again);
+    if (catalog?.unavailable) again = setTimeout(load, AGAIN);
   }
 }
 
@@ -76,15 +81,17 @@ function showMethod() {
 
 function introduceCatalog(missing) {
   const { services, unavailable } = catalog;
-  if (unavailable) introduce(unavailable, "The log of the bridge says why. This page keeps looking.");
-  else if (!services.length) {
+  if (unavailable) {
+    introduce(unavailable, "The log of the bridge says why. This page keeps looking.");
+  } else if (!services.length) {
     introduce(
       "No service is exposed",
       "The bridge exposes the services that --services names, or all that its backends have:",
       "command",
     );
-  } else if (missing) introduce("There is no such method", `${missing} isn't exposed, or not any more.`);
-  else {
+  } else if (missing) {
+    introduce("There is no such method", `${missing} isn't exposed, or not any more.`);
+  } else {
     const count = services.flatMap(({ methods }) => methods).length;
     const there = `${told(services.length, "service")} with ${told(count, "method")}.`;
     introduce("Choose a method", there, "choose");

@@ -48,7 +48,7 @@ export class Catalog {
   }
 }
 
-/** Returns what a service lacks that a schema says where it stands: `#/components/schemas/...`. */
+/** Returns a schema with what it refers to. */
 export function resolve(schema, schemas) {
   return schema.$ref ? { ...schemas[nameOf(schema)], ...schema } : schema;
 }
@@ -67,8 +67,11 @@ function methodOf(name, operation) {
   const [service, shortName] = name.split("/");
   const { clientStreaming, serverStreaming } = operation["x-rpc"];
   const { description = "", deprecated = false } = operation;
-  const routes = [];
-  return { name, service, shortName, description, deprecated, clientStreaming, serverStreaming, routes };
+  return {
+    ...{ name, service, shortName, description, deprecated },
+    ...{ clientStreaming, serverStreaming },
+    routes: [],
+  };
 }
 
 /** Returns how a method is called. The verb `*` stands for all: that with a body is a POST. */
@@ -89,6 +92,8 @@ function bodyOf(requestBody) {
   if (!requestBody) return null;
   const { content } = requestBody;
   if (CONTENT in content) return { kind: "raw", type: "application/octet-stream" };
-  if (LINES in content) return { kind: "lines", type: LINES, schema: content[LINES]["x-itemSchema"] };
+  if (LINES in content) {
+    return { kind: "lines", type: LINES, schema: content[LINES]["x-itemSchema"] };
+  }
   return { kind: "json", type: JSON_TYPE, schema: content[JSON_TYPE].schema };
 }

@@ -41,7 +41,7 @@ export function showForm(method, number, schemas) {
   keepDraft();
   route = method.routes[number];
   routes.hidden = method.routes.length === 1;
-  routeChoice.replaceChildren(...method.routes.map(({ verb, path }) => new Option(`${verb} ${path}`)));
+  routeChoice.replaceChildren(...method.routes.map((one) => new Option(keyOf(one))));
   routeChoice.selectedIndex = number;
   parameters.replaceChildren(...fieldsFor(route.parameters, schemas));
   forms.hidden = !route.streams;
@@ -121,6 +121,7 @@ function update() {
   line.firstElementChild.textContent = written.verb;
   line.lastElementChild.textContent = pathname + search;
   command.textContent = curl(written);
+  copy.textContent = "Copy";
 }
 
 function tell(problem) {
@@ -169,7 +170,4 @@ copy.addEventListener("click", async () => {
     getSelection().selectAllChildren(command); // there is no clipboard without HTTPS
     copy.textContent = "Selected: copy it with the keyboard";
   }
-});
-form.addEventListener("input", () => {
-  copy.textContent = "Copy";
 });

@@ -2,8 +2,8 @@ const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|".*$|[{}[\],:]|[^\s"{}[\],:]+/gs;
 const INDENT = "  ";
 
 /**
- * Spreads JSON over lines, up to about `limit` characters. The values stay as they are written, also
- * numbers that JavaScript can't hold.
+ * Spreads JSON over lines, up to about `limit` characters. The values stay as they are written,
+ * also numbers that JavaScript can't hold.
  */
 export function indented(json, limit = Infinity) {
   let lines = "";

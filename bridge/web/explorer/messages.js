@@ -13,19 +13,17 @@ const dropped = document.querySelector("#dropped");
 const unfold = document.querySelector("#unfold");
 const follower = new Follower(box, lists);
 
+/** Takes away the messages of the last answer. */
+export function clearMessages() {
+  lists.replaceChildren();
+  for (const one of [box, dropped, unfold]) one.hidden = true;
+  follower.goToEnd();
+}
+
 /** The messages of one answer: the newest thousand, each with its number and its time. */
 export class Messages {
   #count = 0;
   #waiting = [];
-
-  constructor() {
-    lists.replaceChildren();
-    dropped.hidden = true;
-    box.hidden = true;
-    box.className = "";
-    unfold.hidden = true;
-    follower.goToEnd();
-  }
 
   get count() {
     return this.#count;
@@ -43,7 +41,8 @@ export class Messages {
     if (!this.#waiting.length) return;
     box.hidden = false;
     unfold.hidden = false;
-    for (const message of this.#waiting.splice(0).slice(-AT_ONCE * LISTS)) listFor().append(item(message));
+    const newest = this.#waiting.splice(0).slice(-AT_ONCE * LISTS);
+    for (const message of newest) lastList().append(item(message));
     while (lists.childElementCount > LISTS) lists.firstElementChild.remove();
     this.#tellDropped();
   }
@@ -51,18 +50,25 @@ export class Messages {
   #tellDropped() {
     const first = Number(lists.querySelector("li").value);
     dropped.hidden = first === 1;
-    dropped.textContent = `The first ${(first - 1).toLocaleString("en")} messages are shown no more.`;
+    const count = (first - 1).toLocaleString("en");
+    dropped.textContent = `The first ${count} messages are shown no more.`;
   }
 }
 
-/** Shows one text, which is all of an answer. */
-export function showWhole(text, length = text.length) {
+/** Shows the one message that is all of an answer. */
+export function showMessage(json) {
   box.hidden = false;
-  box.className = "whole";
-  lists.replaceChildren(...pretty(text, length));
+  lists.replaceChildren(...pretty(shortened(json), json.length));
 }
 
-function listFor() {
+/** Shows the beginning of a text that is no message, as it is. */
+export function showText(text) {
+  box.hidden = false;
+  const shown = text.slice(0, LONGEST);
+  lists.replaceChildren(element("pre", {}, shown), ...(shown === text ? [] : [note("it")]));
+}
+
+function lastList() {
   const last = lists.lastElementChild;
   if (last && last.childElementCount < AT_ONCE) return last;
   const list = element("ol");
@@ -93,8 +99,11 @@ function item({ number, time, text, length }) {
 function pretty(text, length) {
   const json = element("pre", {}, indented(text, 2 * LONGEST));
   if (length <= text.length) return [json];
-  const note = `Only the beginning of ${length.toLocaleString("en")} characters is shown.`;
-  return [json, element("p", { class: "hint" }, note)];
+  return [json, note(`${length.toLocaleString("en")} characters`)];
+}
+
+function note(whole) {
+  return element("p", { class: "hint" }, `Only the beginning of ${whole} is shown.`);
 }
 
 /** Returns a copy of what is shown of a text: a slice would keep all of it in memory. */

@@ -1,14 +1,14 @@
 import { element } from "./element.js";
 import { indented } from "./json.js";
-import { Messages, showWhole } from "./messages.js";
+import { clearMessages, Messages, showMessage, showText } from "./messages.js";
 
-const MOST_TEXT = 100_000;
+const MOST_TEXT = 200_000; // characters of a content, of which fewer are shown
 const TEXTUAL = /^text\/|json|xml|javascript|yaml/;
 const ENDINGS = {
   finished: "Finished",
   failed: "Failed",
   cut: "Cut off",
-  stopped: "Stopped: the RPC is cancelled",
+  stopped: "Stopped",
   unread: "No answer",
 };
 const TOLD = { "content-type": "Type", "x-request-id": "Request id", "retry-after": "Retry after" };
@@ -29,7 +29,7 @@ export function clearPanel() {
 }
 
 function clear() {
-  new Messages();
+  clearMessages();
   head.replaceChildren();
   for (const one of [allHeaders, failureBox, trailersList]) one.hidden = true;
 }
@@ -37,7 +37,7 @@ function clear() {
 /** An answer on the page, from the request to how it ended. */
 export class Panel {
   #start = performance.now();
-  #messages;
+  #messages = new Messages();
   #streams;
   #frame = 0;
   #type = "";
@@ -50,7 +50,6 @@ export class Panel {
     answer.setAttribute("aria-busy", "true");
     answer.className = "waiting";
     clear();
-    this.#messages = new Messages();
     answer.scrollIntoView({ block: "nearest" });
     progress.textContent = "Waiting for the answer";
     announcer.textContent = "The request is sent.";
@@ -60,11 +59,9 @@ export class Panel {
   head(response) {
     this.#type = response.headers.get("Content-Type") ?? "";
     answer.className = "streaming";
-    const status = [response.status, response.statusText].filter(Boolean).join(" ");
-    const told = Object.keys(TOLD).filter((name) => response.headers.has(name));
-    head.replaceChildren(
-      ...entries([["Status", status], ...told.map((name) => [TOLD[name], response.headers.get(name)])]),
-    );
+    const status = `${response.status} ${response.statusText}`.trim();
+    const told = Object.entries(TOLD).map(([name, title]) => [title, response.headers.get(name)]);
+    head.replaceChildren(...entries([["Status", status], ...told.filter(([, value]) => value)]));
     allHeaders.hidden = false;
     allHeaders.lastElementChild.replaceChildren(...entries([...response.headers]));
     this.#schedule();
@@ -73,14 +70,14 @@ export class Panel {
   /** Shows a message with the next frame that the browser paints. */
   message(json) {
     if (this.#streams) this.#messages.add(json, this.#seconds());
-    else showWhole(json.slice(0, MOST_TEXT), json.length);
+    else showMessage(json);
     this.#schedule();
   }
 
   /** Shows, in the same way, a part of a content: its size, and what it says if it is a text. */
   content(chunk) {
     this.#bytes += chunk.byteLength;
-    if (TEXTUAL.test(this.#type) && this.#text.length <= MOST_TEXT) {
+    if (TEXTUAL.test(this.#type) && this.#text.length < MOST_TEXT) {
       this.#text += this.#decoder.decode(chunk, { stream: true });
     }
     this.#schedule();
@@ -105,7 +102,8 @@ export class Panel {
   #told(state) {
     const { count } = this.#messages;
     const size = this.#bytes && `${this.#bytes.toLocaleString("en")} bytes`;
-    const messages = this.#streams && `${count.toLocaleString("en")} message${count === 1 ? "" : "s"}`;
+    const noun = count === 1 ? "message" : "messages";
+    const messages = this.#streams && `${count.toLocaleString("en")} ${noun}`;
     const time = `${this.#seconds().toFixed(2)} s`;
     return [state, size, messages, time].filter(Boolean).join(" · ");
   }
@@ -117,7 +115,7 @@ export class Panel {
   #write() {
     this.#frame = 0;
     this.#messages.write();
-    if (this.#text) showWhole(this.#text.slice(0, MOST_TEXT));
+    if (this.#text) showText(this.#text);
     progress.textContent = this.#told("Open");
   }
 

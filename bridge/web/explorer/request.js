@@ -1,4 +1,8 @@
-const NAMES = { sse: "text/event-stream", ndjson: "application/x-ndjson", array: "application/json" };
+const TYPES = {
+  sse: "text/event-stream",
+  ndjson: "application/x-ndjson",
+  array: "application/json",
+};
 
 /**
  * Returns what is sent: `{ verb, url, headers, body }`.
@@ -25,7 +29,7 @@ export function requestOf(route, { parameters, body, type, headers, form }) {
     url: url.href,
     headers: [
       ...(hasBody ? [["Content-Type", type]] : []),
-      ...(route.streams ? [["Accept", NAMES[form]]] : []),
+      ...(route.streams ? [["Accept", TYPES[form]]] : []),
       ...linesOf(headers),
     ],
     body: hasBody ? body : null,
@@ -61,8 +65,9 @@ function problemIn(text, start, where) {
 
 /** Returns the names and values of header lines. */
 export function linesOf(text) {
-  return text
-    .split("\n")
-    .filter((line) => line.includes(":"))
-    .map((line) => [line.slice(0, line.indexOf(":")).trim(), line.slice(line.indexOf(":") + 1).trim()]);
+  const lines = text.split("\n").filter((line) => line.includes(":"));
+  return lines.map((line) => {
+    const colon = line.indexOf(":");
+    return [line.slice(0, colon).trim(), line.slice(colon + 1).trim()];
+  });
 }

@@ -36,14 +36,13 @@ class Sampler {
 
   #object({ properties, dependentSchemas = {} }, outer) {
     const object = {};
-    const excluded = new Set();
+    let excluded = []; // of a oneof only the first is set
     for (const [name, schema] of Object.entries(properties)) {
-      if (schema.readOnly || schema.deprecated || excluded.has(name)) continue;
+      if (schema.readOnly || schema.deprecated || excluded.includes(name)) continue;
       const value = this.of(schema, outer);
       if (value === undefined) continue;
       object[name] = value;
-      // Of a oneof only the first is set.
-      for (const other of Object.keys(dependentSchemas[name]?.properties ?? {})) excluded.add(other);
+      excluded = [...excluded, ...Object.keys(dependentSchemas[name]?.properties ?? {})];
     }
     return object;
   }
