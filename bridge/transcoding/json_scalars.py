@@ -42,7 +42,7 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 # No integer of 64 bits has more.
 _DIGITS = 20
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}", re.ASCII)
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]*|[A-Za-z0-9_-]*)={0,2}", re.ASCII)
 _URL_SAFE = str.maketrans("-_", "+/")
 _BOOLEAN_KEYS = {"true": True, "false": False}
 _FLOAT32 = struct.Struct("<f")
@@ -164,10 +164,11 @@ def _bool(given: Any) -> bool:
 def _bytes(given: Any) -> bytes:
     if type(given) is not str or _BASE64.fullmatch(given) is None:
         raise wrong("a string in base64", given)
-    digits = given.rstrip("=").translate(_URL_SAFE)
-    if len(digits) % 4 == 1:
+    digits = given.rstrip("=")
+    padded = digits + "=" * (-len(digits) % 4)
+    if len(digits) % 4 == 1 or given not in (digits, padded):
         raise wrong("a string in base64", given)
-    return b64decode(digits + "=" * (-len(digits) % 4))
+    return b64decode(padded.translate(_URL_SAFE))
 
 
 def _enum(enum: EnumDescriptor, ignore_unknown: bool) -> Convert:
