@@ -6,6 +6,7 @@ https://protobuf.dev/programming-guides/json/.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -19,10 +20,17 @@ from bridge.transcoding.json_reader import JsonReader
 from bridge.transcoding.json_scalars import wrong
 from bridge.transcoding.json_text import JsonError
 from bridge.transcoding.routes import Route, is_text
-from bridge.transcoding.well_known import WELL_KNOWN
+from bridge.transcoding.well_known import FIELD_MASK, WELL_KNOWN, WRAPPERS
 
-# In a URL, what Envoy and grpc-gateway both take.
+# In a URL, what Envoy and grpc-gateway both take beside the forms of JSON.
 _BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
+_PLUS = re.compile(r"^\+(?=[0-9.])")
+_NO_WHOLE = re.compile(r"^-?(?=\.[0-9])")
+_NO_FRACTION = re.compile(r"(?<=[0-9])\.(?![0-9])")
+_UNDERSCORED = re.compile(r"_([a-z])")
+
+_TEXTS = {FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES}
+_FLOATS = {FieldDescriptor.TYPE_DOUBLE, FieldDescriptor.TYPE_FLOAT}
 
 
 class RequestError(ValueError):
@@ -156,15 +164,31 @@ def _set(tree: dict[str, Any], fields: Sequence[FieldDescriptor], value: str) ->
 
 
 def _value(field: FieldDescriptor, told: str, value: str) -> Any:
-    wrapped = field.message_type
-    if field.type != FieldDescriptor.TYPE_BOOL and (
-        wrapped is None or wrapped.full_name != "google.protobuf.BoolValue"
-    ):
-        return value
+    """Return what JSON has for what a URL has."""
+    message = field.message_type
+    if message is not None and message.full_name in WRAPPERS:
+        return _value(message.fields_by_name["value"], told, value)
+    if message is not None:
+        return _camel_case(value) if message.full_name == FIELD_MASK else value
+    if field.type == FieldDescriptor.TYPE_BOOL:
+        return _boolean(told, value)
+    return value if field.type in _TEXTS else _number(value, field.type in _FLOATS)
+
+
+def _boolean(told: str, value: str) -> bool:
     try:
         return _BOOLEANS[value.lower()]
     except KeyError:
         raise RequestError(told, wrong("true or false", value).reason) from None
+
+
+def _number(value: str, is_float: bool) -> str:
+    value = _PLUS.sub("", value)
+    return _NO_FRACTION.sub("", _NO_WHOLE.sub(r"\g<0>0", value)) if is_float else value
+
+
+def _camel_case(mask: str) -> str:
+    return _UNDERSCORED.sub(lambda found: found[1].upper(), mask)
 
 
 def _clear(message: Message, path: Sequence[str]) -> None:
