@@ -63,7 +63,7 @@ def to_message(
 ) -> Message:
     """Return the request of the RPC.
 
-    What the path sets comes before the query, and that before the body.
+    What the path sets comes before the body, and that before the query.
 
     Args:
         route: How the RPC is called.
@@ -82,7 +82,7 @@ def to_message(
     for name, value in _pairs(query):
         with suppress(*[_UnknownFieldError] if reader.ignore_unknown else ()):
             _set(tree, _fields(route.rpc.request, name.split(".")), value)
-    _merge(reader, tree, message)
+    _merge(reader, _beside(body, tree, route.rpc.request), message)
     tree = {}
     for path, value in values.items():
         _set(tree, _fields(route.rpc.request, path), value)
@@ -110,6 +110,34 @@ def _pairs(query: str) -> list[tuple[str, str]]:
         return parse_qsl(query, keep_blank_values=True, errors="strict")
     except UnicodeDecodeError:
         raise RequestError("", "The query isn't UTF-8.") from None
+
+
+def _beside(
+    body: Any, tree: Mapping[str, Any], message: Descriptor, within: str = ""
+) -> dict[str, Any]:
+    """Return what a query sets and the body doesn't; lists may come from both."""
+    found = {}
+    for name, value in tree.items():
+        field = message.fields_by_name[name]
+        inside, in_body = field.message_type, _given(body, field)
+        if inside is not None and isinstance(value, dict) and in_body is not None:
+            found[name] = _beside(in_body, value, inside, f"{within}{name}.")
+        elif in_body is None or field.is_repeated:
+            _check_oneof(body, field, within)
+            found[name] = value
+    return found
+
+
+def _given(body: Any, field: FieldDescriptor) -> Any:
+    if not isinstance(body, dict):
+        return None
+    return body.get(field.name, body.get(field.json_name))
+
+
+def _check_oneof(body: Any, field: FieldDescriptor, within: str) -> None:
+    for other in field.containing_oneof.fields if field.containing_oneof else ():
+        if other != field and _given(body, other) is not None:
+            raise RequestError(within + field.name, f"it can't be there together with {other.name}")
 
 
 def _merge(reader: JsonReader, tree: Mapping[str, Any], message: Message) -> None:

@@ -178,6 +178,11 @@ def test_a_query_that_sets_two_of_a_oneof_is_refused(schema: Schema) -> None:
         asked(schema, "GET", "/get/n?shelf=a&box=b")
 
 
+def test_a_query_and_a_body_that_set_two_of_a_oneof_are_refused(schema: Schema) -> None:
+    with pytest.raises(RequestError, match=r"^box: it can't be there together with shelf$"):
+        asked(schema, "PUT", "/put/n?box=b", b'{"shelf":"a"}')
+
+
 @pytest.mark.parametrize(
     ("method", "url", "body", "fields"),
     [
@@ -194,9 +199,31 @@ def test_a_query_that_sets_two_of_a_oneof_is_refused(schema: Schema) -> None:
         ("GET", "/deep/a%20b?author.born=5", b"", {"author": {"full_name": "a b", "born": 5}}),
         ("GET", "/rest/a/b?name=c", b"", {"name": "a/b"}),
         ("GET", "/rest?name=c", b"", {}),
+        (
+            "PUT",
+            "/put/n?display_name=a",
+            b'{"displayName":"b"}',
+            {"name": "n", "display_name": "b"},
+        ),
+        (
+            "PUT",
+            "/put/n?displayName=a",
+            b'{"display_name":null}',
+            {"name": "n", "display_name": "a"},
+        ),
+        ("PUT", "/put/n?lent=true", b'{"lent":false}', {"name": "n"}),
+        ("PUT", "/put/n?tags=a", b'{"tags":["b"]}', {"name": "n", "tags": ["b", "a"]}),
+        ("PUT", "/put/n?shelf=a", b'{"shelf":"b"}', {"name": "n", "shelf": "b"}),
+        ("PUT", "/set/n?author.born=5", b'{"born":6}', {"name": "n", "author": {"born": 6}}),
+        (
+            "PUT",
+            "/set/n?author.full_name=a&author.teacher.born=5",
+            b'{"born":6}',
+            {"name": "n", "author": {"full_name": "a", "born": 6, "teacher": {"born": 5}}},
+        ),
     ],
 )
-def test_the_path_comes_before_the_query_and_the_query_before_the_body(
+def test_the_path_comes_before_the_body_and_the_body_before_the_query(
     schema: Schema, method: str, url: str, body: bytes, fields: dict[str, Any]
 ) -> None:
     assert asked(schema, method, url, body) == fields
