@@ -5,6 +5,7 @@ https://github.com/grpc/grpc/blob/master/doc/server-reflection.md
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,8 @@ from bridge.upstream.call import Channel, Metadata, Method, RpcError
 # The messages of the two are the same.
 _VERSIONS = ("grpc.reflection.v1", "grpc.reflection.v1alpha")
 
-_DEADLINE_SECONDS = 10.0
+_DEADLINE_SECONDS = 30.0
+_MOST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,11 @@ class Reflected:
 
 
 async def reflect(
-    channel: Channel, metadata: Metadata, choose: Callable[[Sequence[str]], Iterable[str]]
+    channel: Channel,
+    metadata: Metadata,
+    choose: Callable[[Sequence[str]], Iterable[str]],
+    *,
+    deadline: float = _DEADLINE_SECONDS,
 ) -> Reflected:
     """Return what the backend at the other end of a channel tells of itself.
 
@@ -45,11 +51,23 @@ async def reflect(
         channel: To the backend.
         metadata: What proves who asks.
         choose: Returns of all services those whose files are wanted.
+        deadline: Seconds for all questions together: each answer can be the reason for another.
 
     Raises:
-        RpcError: it can't be reached, offers no reflection (UNIMPLEMENTED), or sends what is no
-            descriptor.
+        RpcError: it can't be reached, offers no reflection (UNIMPLEMENTED), sends what is no
+            descriptor, or comes to no end.
     """
+    try:
+        async with asyncio.timeout(deadline):
+            return await _read(channel, metadata, choose)
+    except TimeoutError:
+        cause = f"the backend hasn't told its schema within {deadline:g} seconds"
+        raise RpcError(Status.DEADLINE_EXCEEDED, cause=cause) from None
+
+
+async def _read(
+    channel: Channel, metadata: Metadata, choose: Callable[[Sequence[str]], Iterable[str]]
+) -> Reflected:
     for version in _VERSIONS:
         try:
             return await _Reader(channel, metadata, version).read(choose)
@@ -70,6 +88,7 @@ class _Reader:
         )
         self._files: dict[str, FileDescriptorProto] = {}
         self._undescribed: list[str] = []
+        self._bytes = 0
 
     async def read(self, choose: Callable[[Sequence[str]], Iterable[str]]) -> Reflected:
         listed = await self._ask([ServerReflectionRequest(list_services="*")])
@@ -79,15 +98,14 @@ class _Reader:
             for service in response.list_services_response.service
         )
         wanted = [ServerReflectionRequest(file_containing_symbol=name) for name in choose(services)]
+        asked: set[str] = set()
         while wanted:
             for response in await self._ask(wanted):
                 self._keep(response)
-            asked = {request.file_by_filename for request in wanted}
-            missing = {name for file in self._files.values() for name in file.dependency}
-            wanted = [
-                ServerReflectionRequest(file_by_filename=name)
-                for name in sorted(missing - asked - set(self._files))
-            ]
+            imported = {name for file in self._files.values() for name in file.dependency}
+            missing = imported - asked - set(self._files)
+            asked |= missing
+            wanted = [ServerReflectionRequest(file_by_filename=name) for name in sorted(missing)]
         return Reflected(services, list(self._files.values()), self._undescribed)
 
     def _keep(self, response: ServerReflectionResponse) -> None:
@@ -96,20 +114,39 @@ class _Reader:
             symbol = response.original_request.file_containing_symbol
             self._undescribed += [symbol] if symbol else []
         for raw in response.file_descriptor_response.file_descriptor_proto:
-            try:
-                file = FileDescriptorProto.FromString(raw)
-            except DecodeError as error:
-                cause = f"a descriptor that the backend sent can't be read: {error}"
-                raise RpcError(Status.INTERNAL, cause=cause) from None
+            file = _parsed(raw)
             self._files[file.name] = file
 
     async def _ask(
         self, requests: Sequence[ServerReflectionRequest]
     ) -> Sequence[ServerReflectionResponse]:
-        call = self._channel.stream(
-            self._method, requests, self._metadata, deadline=_DEADLINE_SECONDS
-        )
+        call = self._channel.stream(self._method, requests, self._metadata, deadline=None)
+        found: list[ServerReflectionResponse] = []
         try:
-            return [response async for responses in call for response in responses]
+            async for responses in call:
+                found += responses
+                self._bytes += sum(response.ByteSize() for response in responses)
+                self._check(len(found), len(requests))
         finally:
             call.cancel()
+        return found
+
+    def _check(self, answers: int, questions: int) -> None:
+        if answers > questions:
+            raise RpcError(Status.INTERNAL, cause="the backend answers more than it was asked")
+        if self._bytes > _MOST_BYTES:
+            cause = f"the backend's schema is larger than {_MOST_BYTES >> 20} MiB"
+            raise RpcError(Status.RESOURCE_EXHAUSTED, cause=cause)
+
+
+def _parsed(raw: bytes) -> FileDescriptorProto:
+    try:
+        file = FileDescriptorProto.FromString(raw)
+    except DecodeError as error:
+        cause = f"a descriptor that the backend sent can't be read: {error}"
+        raise RpcError(Status.INTERNAL, cause=cause) from None
+    # Of what isn't UTF-8, protobuf makes bytes.
+    if not all(isinstance(name, str) for name in (file.name, *file.dependency)):
+        cause = "a descriptor that the backend sent has the name of a file that isn't UTF-8"
+        raise RpcError(Status.INTERNAL, cause=cause)
+    return file
