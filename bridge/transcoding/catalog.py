@@ -92,27 +92,29 @@ class Catalog:
             self._tell()
             yield
             return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_FIRST_ANSWER_SECONDS):
-                await self.read(backends)
-        reader = asyncio.create_task(self._keep_reading(backends, seconds))
+        first = asyncio.Event()
+        reader = asyncio.create_task(self._keep_reading(backends, seconds, first))
         try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_FIRST_ANSWER_SECONDS):
+                    await first.wait()
             yield
         finally:
             reader.cancel()
             with suppress(asyncio.CancelledError):
                 await reader
 
-    async def _keep_reading(self, backends: Backends, seconds: float) -> None:
+    async def _keep_reading(self, backends: Backends, seconds: float, first: asyncio.Event) -> None:
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(min(seconds, _LONGEST_PAUSE_SECONDS)):
-                    await backends.arrived.wait()
             backends.arrived.clear()
             try:
                 await self.read(backends)
             except Exception:
                 _log.exception("the schema stays as it was")
+            first.set()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(seconds, _LONGEST_PAUSE_SECONDS)):
+                    await backends.arrived.wait()
 
     async def read(self, backends: Backends) -> None:
         """Ask a backend for its schema, and expose that if it is new."""
@@ -120,8 +122,8 @@ class Catalog:
             reflected = await self._read_alike(backends)
             exposed = self.exposed
             if exposed is None or reflected != self._reflected:
-                files = self._merged(reflected.files)
-                exposed = self._expose(build(files, reflected.services))
+                # Meanwhile requests are served as before.
+                exposed = await asyncio.to_thread(self._made_of, reflected)
         except (RpcError, ExposureError) as error:
             self._refuse(error)
             return
@@ -159,8 +161,9 @@ class Catalog:
             return there
         return [name for name in self._services if name in there]
 
-    def _merged(self, files: Iterable[FileDescriptorProto]) -> list[FileDescriptorProto]:
-        return list(({file.name: file for file in files} | self._files).values())
+    def _made_of(self, reflected: Reflected) -> Exposed:
+        files = {file.name: file for file in reflected.files} | self._files
+        return self._expose(build(files.values(), reflected.services))
 
     def _refuse(self, error: RpcError | ExposureError) -> None:
         reason = error.reason if isinstance(error, RpcError) else str(error)
