@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -21,6 +21,12 @@ from bridge.transcoding.routes import WHOLE, Route, is_text
 
 # How many names the parameter of a query can have, as in a.b.c.
 QUERY_DEPTH = 4
+# How many parameters a query has before no more are looked for a level deeper: of messages that
+# have each other in many fields, there is no end of them.
+MOST_IN_QUERY = 1000
+
+# The fields that a name has, from a message inwards.
+_Fields = tuple[FieldDescriptor, ...]
 
 _SEVERAL_SEGMENTS = "x-severalSegments"
 _TOLD_OF_SEGMENTS = (
@@ -53,7 +59,8 @@ class Parameters:
 
         Those are left out that a query can't set, which are maps and repeated messages, and those
         that mean nothing in a request. Messages are not looked at inside another of their type,
-        nor for names of more than ``QUERY_DEPTH`` parts.
+        nor for names of more than ``QUERY_DEPTH`` parts, nor if there may be more than
+        ``MOST_IN_QUERY`` then.
         """
         if route.body == WHOLE:
             return
@@ -111,20 +118,32 @@ def _fields(message: Descriptor, path: FieldPath) -> list[FieldDescriptor]:
     return found
 
 
-def _queried(
-    message: Descriptor, elsewhere: Collection[FieldPath], outer: tuple[FieldDescriptor, ...] = ()
-) -> Iterator[tuple[FieldDescriptor, ...]]:
-    for field in message.fields:
-        fields = (*outer, field)
-        if tuple(one.name for one in fields) in elsewhere or is_output_only(field):
-            continue
-        inner = field.message_type
-        if inner is None or is_text(inner):
-            yield fields
-        elif not field.is_repeated and not has_own_form(inner) and _is_near(inner, fields):
-            yield from _queried(inner, elsewhere, fields)
+def _queried(message: Descriptor, elsewhere: Collection[FieldPath]) -> list[_Fields]:
+    found: list[_Fields] = []
+    entered: list[tuple[_Fields, Descriptor]] = [((), message)]
+    while entered:
+        nested: list[tuple[_Fields, Descriptor]] = []
+        for fields in _one_deeper(entered, elsewhere):
+            inner = fields[-1].message_type
+            if inner is None or is_text(inner):
+                found.append(fields)
+            elif not fields[-1].is_repeated and not has_own_form(inner) and _is_near(inner, fields):
+                nested.append((fields, inner))
+        many = len(found) + sum(len(inner.fields) for _, inner in nested) > MOST_IN_QUERY
+        entered = [] if many else nested
+    return sorted(found, key=lambda fields: [field.index for field in fields])
 
 
-def _is_near(inner: Descriptor, fields: Sequence[FieldDescriptor]) -> bool:
-    entered = [field.containing_type for field in fields]
-    return len(fields) < QUERY_DEPTH and inner not in entered
+def _one_deeper(
+    entered: Iterable[tuple[_Fields, Descriptor]], elsewhere: Collection[FieldPath]
+) -> Iterator[_Fields]:
+    for outer, message in entered:
+        for field in message.fields:
+            fields = (*outer, field)
+            if tuple(one.name for one in fields) not in elsewhere and not is_output_only(field):
+                yield fields
+
+
+def _is_near(inner: Descriptor, fields: _Fields) -> bool:
+    within = [field.containing_type for field in fields]
+    return len(fields) < QUERY_DEPTH and inner not in within
