@@ -44,11 +44,17 @@ def _name(file: FileDescriptorProto, path: Sequence[int]) -> str | None:
         inner = field.message_type if field is not None and field.is_repeated else None
         if inner is None or "name" not in inner.fields_by_name:
             return None
-        element = getattr(element, field.name)[index]
+        elements = getattr(element, field.name)
+        if not 0 <= index < len(elements):
+            return None
+        element = elements[index]
         names.append(element.name)
     return ".".join(names) if path and len(path) % 2 == 0 else None
 
 
-def _text(comment: str) -> str:
+def _text(comment: str | bytes) -> str:
+    # Protobuf has bytes of what isn't UTF-8, and protoc takes that in comments.
+    if isinstance(comment, bytes):
+        comment = comment.decode(errors="replace")
     lines = [line.removeprefix(" ").rstrip() for line in comment.splitlines()]
     return _INTERNAL.sub("", "\n".join(lines)).strip()

@@ -15,6 +15,9 @@ from urllib.parse import unquote
 ONE: Final = "*"
 REST: Final = "**"
 
+# A path is looked for by recursion, a segment deeper each.
+_MOST_SEGMENTS = 100
+
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What may stand in a segment by RFC 3986, section 3.3, less what has a meaning here.
 _LITERAL = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()+,;@]|%[0-9A-Fa-f]{2})+")
@@ -145,6 +148,8 @@ class _Parser:
     def _read_segment(self, *, in_variable: bool) -> None:
         if self._segments and self._segments[-1] == REST:
             raise self._error(f"{REST} must be the last segment")
+        if len(self._segments) == _MOST_SEGMENTS:
+            raise self._error(f"it has more than {_MOST_SEGMENTS} segments")
         if self._take(REST):
             self._segments.append(REST)
         elif self._take(ONE):

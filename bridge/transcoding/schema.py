@@ -19,9 +19,9 @@ from google.protobuf.descriptor_pb2 import (
     MethodOptions,
 )
 from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, EncodeError
 
-from bridge.transcoding import comments
+from bridge.transcoding import comments, descriptor_check
 from bridge.transcoding.exposure_error import ExposureError
 from bridge.transcoding.spelling import instead_of
 
@@ -30,6 +30,9 @@ _STATUS_FILES = ("google/rpc/status.proto", "google/rpc/error_details.proto")
 
 # Files that compilers bring themselves, and that are the same for all. Sets may leave them out.
 _COMMON = ("google/protobuf/", "google/api/", "google/rpc/")
+
+# How protobuf begins to say what is wrong with a file.
+_NOT_BUILT = "Couldn't build proto file into descriptor pool: "
 
 
 class SchemaError(ExposureError):
@@ -146,18 +149,10 @@ def build(files: Iterable[FileDescriptorProto], names: Iterable[str] = ()) -> Sc
         names: Services that are known to be there, whether the files define them or not.
 
     Raises:
-        SchemaError: an import is missing, or two files define the same name.
+        SchemaError: a file is wrong, an import is missing, or two files define the same name.
     """
-    by_name = _with_common(_status_files() | {file.name: file for file in files})
-    pool = DescriptorPool()
-    problems = []
-    for name in _in_order(by_name):
-        try:
-            pool.Add(by_name[name])
-        except TypeError as error:
-            problems.append(f"{name} can't be used: {error}")
-    if problems:
-        raise SchemaError(problems)
+    by_name = _with_common(_status_files() | _checked(files))
+    pool = _pool(by_name)
     services = {}
     for file in by_name.values():
         prefix = f"{file.package}." if file.package else ""
@@ -170,6 +165,31 @@ def build(files: Iterable[FileDescriptorProto], names: Iterable[str] = ()) -> Sc
             ]
     commented = chain.from_iterable(map(comments.of_file, by_name.values()))
     return Schema(pool, services, list(dict.fromkeys([*services, *names])), dict(commented))
+
+
+def _checked(files: Iterable[FileDescriptorProto]) -> dict[str, FileDescriptorProto]:
+    by_name = {file.name: file for file in files}
+    problems = [
+        f"{name} can't be used: {problem}"
+        for name, file in by_name.items()
+        for problem in descriptor_check.problems(file)
+    ]
+    if problems:
+        raise SchemaError(problems)
+    return by_name
+
+
+def _pool(files: Mapping[str, FileDescriptorProto]) -> DescriptorPool:
+    pool = DescriptorPool()
+    problems = []
+    for name in _in_order(files):
+        try:
+            pool.Add(files[name])
+        except (EncodeError, TypeError) as error:
+            problems.append(f"{name} can't be used: {str(error).removeprefix(_NOT_BUILT).strip()}")
+    if problems:
+        raise SchemaError(problems)
+    return pool
 
 
 def _status_files() -> dict[str, FileDescriptorProto]:
@@ -204,7 +224,7 @@ def _common(name: str) -> FileDescriptorProto | None:
         return None
     try:
         module = import_module(f"{name.removesuffix('.proto').replace('/', '.')}_pb2")
-    except ImportError:
+    except (ImportError, ValueError):
         return None
     file = FileDescriptorProto()
     module.DESCRIPTOR.CopyToProto(file)
