@@ -40,12 +40,14 @@ class _Field:
         group: Its oneof, or itself: one of a group can be set.
         takes_null: Whether null is a value of it.
         read: What reads it.
+        descriptor: The field.
     """
 
     name: str
     group: str
     takes_null: bool
     read: Read
+    descriptor: FieldDescriptor
 
 
 class JsonReader:
@@ -83,6 +85,19 @@ class JsonReader:
             JsonError: it is of no such message.
         """
         self._message(message.DESCRIPTOR)(message, given, 1)
+
+    def field(self, message: Any, name: str) -> FieldDescriptor | None:
+        """Return the field of a message that has a name in the proto or in JSON.
+
+        Args:
+            message: The descriptor of the message.
+            name: The name.
+        """
+        field: FieldDescriptor | None = message.fields_by_name.get(name)
+        if field is not None:
+            return field
+        found = (self._fields.get(message) or self._find_fields(message)).get(name)
+        return None if found is None else found.descriptor
 
     def _message(self, descriptor: Any) -> Read:
         read = self._messages.get(descriptor)
@@ -142,6 +157,7 @@ class JsonReader:
             and kind is not None
             and kind.full_name in (well_known.VALUE, well_known.NULL_VALUE),
             read=self._read_field(field),
+            descriptor=field,
         )
 
     def _read_field(self, field: FieldDescriptor) -> Read:

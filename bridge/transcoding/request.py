@@ -81,11 +81,11 @@ def to_message(
     tree: dict[str, Any] = {}
     for name, value in _pairs(query):
         with suppress(*[_UnknownFieldError] if reader.ignore_unknown else ()):
-            _set(tree, _fields(route.rpc.request, name.split(".")), value)
+            _set(tree, _fields(reader, route.rpc.request, name.split(".")), value)
     _merge(reader, _beside(body, tree, route.rpc.request), message)
     tree = {}
     for path, value in values.items():
-        _set(tree, _fields(route.rpc.request, path), value)
+        _set(tree, _fields(reader, route.rpc.request, path), value)
         _clear(message, path)
     _merge(reader, tree, message)
     _check_required(message)
@@ -151,12 +151,12 @@ def _merge(reader: JsonReader, tree: Mapping[str, Any], message: Message) -> Non
     message.MergeFrom(read)
 
 
-def _fields(message: Descriptor, path: Sequence[str]) -> list[FieldDescriptor]:
+def _fields(reader: JsonReader, message: Descriptor, path: Sequence[str]) -> list[FieldDescriptor]:
     """Return the fields of a path, each in the message of the one before."""
     found: list[FieldDescriptor] = []
     for name in path:
         inside = message if not found else _single_message(found[-1])
-        field = None if inside is None else field_named(inside, name)
+        field = None if inside is None else reader.field(inside, name)
         if field is None:
             raise _UnknownFieldError(".".join(path), "there is no such field")
         found.append(field)
@@ -168,12 +168,6 @@ def _single_message(field: FieldDescriptor) -> Descriptor | None:
     if inside is None or field.is_repeated or inside.full_name in WELL_KNOWN:
         return None
     return inside
-
-
-def field_named(message: Descriptor, name: str) -> FieldDescriptor | None:
-    """Return the field that has a name, in the proto or in JSON, if there is one."""
-    found = message.fields_by_name.get(name)
-    return found or next((field for field in message.fields if field.json_name == name), None)
 
 
 def _set(tree: dict[str, Any], fields: Sequence[FieldDescriptor], value: str) -> None:

@@ -11,7 +11,6 @@ from typing import Any, Final, TypeAlias
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from bridge.transcoding.request import field_named
 from bridge.transcoding.spelling import instead_of
 
 ALL: Final = "*"
@@ -84,9 +83,11 @@ def named_field(message: Descriptor, name: str) -> FieldDescriptor:
     Raises:
         FieldPathError: there is none.
     """
-    field = field_named(message, name)
+    by_name = message.fields_by_name
+    field = by_name.get(name)
+    field = field or next((one for one in message.fields if one.json_name == name), None)
     if field is None:
-        near = instead_of(name, message.fields_by_name)
+        near = instead_of(name, by_name)
         raise FieldPathError(f"{message.full_name} has no field {name}{near}")
     return field
 
