@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from bridge.transcoding.path_template import ONE, REST, PathTemplate, decoded
 
@@ -15,13 +15,23 @@ ANY_METHOD: Final = "*"
 
 
 class PathConflictError(ValueError):
-    """Two routes whose templates match the same paths, for the same HTTP method."""
+    """Two routes whose templates match the same paths, for the same HTTP method.
 
-    def __init__(self, method: str, template: PathTemplate, earlier: PathTemplate) -> None:
-        super().__init__(method, template, earlier)
+    Attributes:
+        method: The HTTP method.
+        template: That of the route that was to be added.
+        earlier: That of the one which is there.
+        route: What was added with ``earlier``.
+    """
+
+    def __init__(
+        self, method: str, template: PathTemplate, earlier: PathTemplate, route: Any
+    ) -> None:
+        super().__init__(method, template, earlier, route)
         self.method = method
         self.template = template
         self.earlier = earlier
+        self.route = route
 
     def __str__(self) -> str:
         return f"{self.method} {self.template} matches what {self.earlier} matches"
@@ -110,7 +120,7 @@ class PathTable(Generic[Route]):
             node = node.after(segment)
         methods = node.ends.setdefault(template.verb, {})
         if method in methods:
-            raise PathConflictError(method, template, methods[method][0])
+            raise PathConflictError(method, template, *methods[method])
         methods[method] = template, route
         self._routes.append(route)
 

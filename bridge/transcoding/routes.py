@@ -9,7 +9,7 @@ from google.api.http_pb2 import HttpRule
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from bridge.transcoding.exposure_error import ExposureError
-from bridge.transcoding.path_table import PathTable
+from bridge.transcoding.path_table import PathConflictError, PathTable
 from bridge.transcoding.path_template import PathTemplate, Variable, parse
 from bridge.transcoding.schema import RpcMethod
 from bridge.transcoding.well_known import TEXTS
@@ -72,11 +72,17 @@ def of_methods(methods: Iterable[RpcMethod]) -> PathTable[Route]:
             try:
                 route = _route(rpc, rule)
                 table.add(route.http_method, route.template, route)
+            except PathConflictError as error:
+                problems.append(f"{_name(rpc)}: {error}, a route of {_name(error.route.rpc)}")
             except ValueError as error:
-                problems.append(f"{rpc.service}.{rpc.name}: {error}")
+                problems.append(f"{_name(rpc)}: {error}")
     if problems:
         raise RouteError(problems)
     return table
+
+
+def _name(rpc: RpcMethod) -> str:
+    return f"{rpc.service}.{rpc.name}"
 
 
 def _rules(rpc: RpcMethod) -> Iterator[HttpRule]:

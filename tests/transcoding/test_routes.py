@@ -122,7 +122,7 @@ def test_a_path_can_set_what_json_writes_as_a_text(compile_protos: Compile) -> N
         ),
         (
             'get: "/v1/{name}" additional_bindings { get: "/v1/*" }',
-            "GET /v1/* matches what /v1/{name} matches",
+            "GET /v1/* matches what /v1/{name} matches, a route of p.S.M1",
         ),
     ],
 )
