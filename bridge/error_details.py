@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import DecodeError, Message
-from google.rpc.error_details_pb2 import BadRequest, RetryInfo
+from google.rpc.error_details_pb2 import BadRequest, LocalizedMessage, RetryInfo
 from google.rpc.status_pb2 import Status as RpcStatus
 
 from bridge.status import Status
@@ -49,6 +49,12 @@ def bad_request(violations: Sequence[tuple[str, str]]) -> RpcError:
     status = RpcStatus(code=Status.INVALID_ARGUMENT.code, message=message)
     status.details.add().Pack(detail)
     return RpcError(Status.INVALID_ARGUMENT, message, [(_KEY, status.SerializeToString())])
+
+
+def is_for_users(detail: Any) -> bool:
+    """Return whether a detail may be shown to users: a ``LocalizedMessage``, by its definition."""
+    found: bool = detail.Is(LocalizedMessage.DESCRIPTOR)
+    return found
 
 
 def details(error: RpcError) -> Sequence[Any]:

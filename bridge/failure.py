@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from google.protobuf.any_pb2 import Any
 
-from bridge.error_details import details, field_violations, retry_delay
+from bridge.error_details import details, field_violations, is_for_users, retry_delay
 from bridge.status import Status
 from bridge.upstream import RpcError
 
@@ -38,7 +38,8 @@ def describe(error: RpcError, request_id: str, *, show_details: bool) -> Failure
 
     The messages of UNKNOWN, INTERNAL and DATA_LOSS, and what a transport says of a lost
     connection, are about the inside of a server: a browser gets a plain sentence, and with the
-    former the request id by which the log tells the rest.
+    former the request id by which the log tells the rest. Of their details it gets those that are
+    for users.
 
     Args:
         error: How the RPC ended.
@@ -52,5 +53,7 @@ def describe(error: RpcError, request_id: str, *, show_details: bool) -> Failure
         message = f"{status.sentence} Request id: {request_id}"
     else:
         message = error.message or status.sentence
-    told = details(error) if show_details or not status.private else ()
+    told = details(error)
+    if status.private and not show_details:
+        told = list(filter(is_for_users, told))
     return Failure(message, status, field_violations(error), retry_delay(error), request_id, told)
