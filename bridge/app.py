@@ -46,7 +46,8 @@ from bridge.upstream.transport import transport
 
 _WIRES = (completions, event_source, openai, anthropic, ui_message, ollama)
 _ROOMS = (*_WIRES, models, health, web)
-_DOCS = ("/docs", "/docs/oauth2-redirect", "/openapi.json")
+_OPENAPI = "/openapi.json"
+_DOCS = ("/docs", "/docs/oauth2-redirect", _OPENAPI)
 
 _DESCRIPTION = """\
 Streams a gRPC backend's completions to browsers as Server-Sent Events, and tells them the truth
@@ -161,7 +162,10 @@ def create_app(
     for room in _ROOMS:
         app.include_router(room.router)
     app.router.routes.append(transcoded)
-    app.openapi = Description(app.openapi, catalog, chosen.json_options)  # type: ignore[method-assign]
+    description = Description(app.openapi, catalog, chosen.json_options)
+    app.openapi = description  # type: ignore[method-assign]
+    # Before FastAPI's own, which would make the document on the event loop.
+    app.router.routes.insert(0, Route(_OPENAPI, description.answer, include_in_schema=False))
     return app
 
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
 
 from bridge.transcoding.catalog import Catalog
 from bridge.transcoding.exposed import Exposed
@@ -30,6 +35,7 @@ class Description:
         self._options = options
         self._described: Exposed | None = None
         self._document: Document = {}
+        self._lock = Lock()
 
     def __call__(self) -> Document:
         """Return the document, made anew when something else is exposed.
@@ -37,14 +43,25 @@ class Description:
         Until a schema has been read, ``x-unavailable`` says why there is none.
         """
         exposed = self._catalog.exposed
-        if exposed is None:
-            return {**self._own(), _UNAVAILABLE: self._catalog.obstacle.message}
-        if not exposed.services:
-            return self._own()
-        if exposed is not self._described:
-            self._document = _merged(self._own(), exposed, self._options)
-            self._described = exposed
-        return self._document
+        with self._lock:
+            if exposed is None:
+                return {**self._own(), _UNAVAILABLE: self._catalog.obstacle.message}
+            if not exposed.services:
+                return self._own()
+            if exposed is not self._described:
+                self._document = _merged(self._own(), exposed, self._options)
+                self._described = exposed
+            return self._document
+
+    def answer(self, request: Request) -> Response:
+        """Return the document as a response.
+
+        That of thousands of methods takes seconds to make: this is for a thread of its own.
+        """
+        document = self()
+        if root_path := request.scope.get("root_path", "").rstrip("/"):
+            document = {**document, "servers": [{"url": root_path}]}
+        return Response(orjson.dumps(document), media_type="application/json")
 
 
 def _merged(own: Document, exposed: Exposed, options: JsonOptions) -> Document:
