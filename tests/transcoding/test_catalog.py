@@ -210,7 +210,11 @@ def test_a_service_that_is_not_there_is_refused_with_one_that_is(
 
 @on_each_transport
 @pytest.mark.parametrize(
-    "path", ["/healthz", "/v1/models", "/openai/v1/models", "/docs", "/explorer"]
+    "path",
+    [
+        *("/healthz", "/v1/models", "/openai/v1/models", "/docs", "/explorer"),
+        *("/health%7A", "/{article=healthz}", "/v1/{article=models}"),
+    ],
 )
 def test_a_route_that_shadows_one_of_the_bridge_is_refused(
     compile_protos: Compile, transport: str, path: str
