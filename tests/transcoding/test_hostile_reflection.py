@@ -110,7 +110,10 @@ HOSTILE: dict[str, tuple[Answer, str]] = {
         files(lambda name: b"\xff\xff"),
         "a descriptor that the backend sent can't be read",
     ),
-    "a descriptor of nothing": (files(lambda name: b""), "there is no service p.S"),
+    "a descriptor of nothing": (
+        files(lambda name: b""),
+        "the backend can't describe the service p.S",
+    ),
     "a name that isn't UTF-8": (files(lambda name: b"\n\x01\xff"), NOT_UTF_8),
     "an import that isn't UTF-8": (files(lambda name: b"\n\x01a\x1a\x01\xff"), NOT_UTF_8),
     "an enormous answer": (
