@@ -18,7 +18,7 @@ from bridge.dialects.plain import PlainErrors
 from bridge.error_details import bad_request
 from bridge.failure import Failure, describe
 from bridge.status import Status
-from bridge.transcoding.request import RequestError
+from bridge.transcoding.request_error import RequestError
 from bridge.upstream import RpcError
 
 _PLAIN = PlainErrors()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from urllib.parse import quote
 
-from bridge.transcoding.request import RequestError
+from bridge.transcoding.request_error import RequestError
 from bridge.upstream import Metadata
 from bridge.upstream.metadata import BINARY, from_base64, to_base64
 

@@ -6,52 +6,18 @@ https://protobuf.dev/programming-guides/json/.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
-from urllib.parse import parse_qsl
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from bridge.transcoding import parameters
 from bridge.transcoding.json_reader import JsonReader
-from bridge.transcoding.json_scalars import wrong
 from bridge.transcoding.json_text import JsonError
-from bridge.transcoding.routes import Route, is_text
-from bridge.transcoding.well_known import FIELD_MASK, WELL_KNOWN, WRAPPERS
-
-# In a URL, what Envoy and grpc-gateway both take beside the forms of JSON.
-_BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
-_PLUS = re.compile(r"^\+(?=[0-9.])")
-_NO_WHOLE = re.compile(r"^-?(?=\.[0-9])")
-_NO_FRACTION = re.compile(r"(?<=[0-9])\.(?![0-9])")
-_UNDERSCORED = re.compile(r"_([a-z])")
-
-_TEXTS = {FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES}
-_FLOATS = {FieldDescriptor.TYPE_DOUBLE, FieldDescriptor.TYPE_FLOAT}
-
-
-class RequestError(ValueError):
-    """A request that is no message.
-
-    Attributes:
-        field: The path of the field that is wrong; empty for all of it.
-        reason: What is wrong with it.
-    """
-
-    def __init__(self, field: str, reason: str) -> None:
-        super().__init__(field, reason)
-        self.field = field
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.field}: {self.reason}" if self.field else self.reason
-
-
-class _UnknownFieldError(RequestError):
-    pass
+from bridge.transcoding.request_error import RequestError
+from bridge.transcoding.routes import Route
 
 
 def to_message(
@@ -76,18 +42,15 @@ def to_message(
     Raises:
         RequestError: they are not of that message.
     """
-    message = GetMessageClass(route.rpc.request)()
+    descriptor = route.rpc.request
+    message = GetMessageClass(descriptor)()
     _read_body(reader, body, message)
-    tree: dict[str, Any] = {}
-    for name, value in _pairs(query):
-        with suppress(*[_UnknownFieldError] if reader.ignore_unknown else ()):
-            _set(tree, _fields(reader, route.rpc.request, name.split(".")), value)
-    _merge(reader, _beside(body, tree, route.rpc.request), message)
-    tree = {}
-    for path, value in values.items():
-        _set(tree, _fields(reader, route.rpc.request, path), value)
+    in_query = parameters.of_query(reader, descriptor, query)
+    _merge(reader, _beside(body, in_query, descriptor), message)
+    in_path = parameters.of_path(reader, descriptor, values.items())
+    for path in values:
         _clear(message, path)
-    _merge(reader, tree, message)
+    _merge(reader, in_path, message)
     _check_required(message)
     return message
 
@@ -103,13 +66,6 @@ def _read_body(reader: JsonReader, body: Any, message: Message) -> None:
     except JsonError as error:
         reason = error.reason if error.field else f"The body is no message: {error.reason}"
         raise RequestError(error.field, reason) from None
-
-
-def _pairs(query: str) -> list[tuple[str, str]]:
-    try:
-        return parse_qsl(query, keep_blank_values=True, errors="strict")
-    except UnicodeDecodeError:
-        raise RequestError("", "The query isn't UTF-8.") from None
 
 
 def _beside(
@@ -149,68 +105,6 @@ def _merge(reader: JsonReader, tree: Mapping[str, Any], message: Message) -> Non
     except JsonError as error:
         raise RequestError(error.field, error.reason) from None
     message.MergeFrom(read)
-
-
-def _fields(reader: JsonReader, message: Descriptor, path: Sequence[str]) -> list[FieldDescriptor]:
-    """Return the fields of a path, each in the message of the one before."""
-    found: list[FieldDescriptor] = []
-    for name in path:
-        inside = message if not found else _single_message(found[-1])
-        field = None if inside is None else reader.field(inside, name)
-        if field is None:
-            raise _UnknownFieldError(".".join(path), "there is no such field")
-        found.append(field)
-    return found
-
-
-def _single_message(field: FieldDescriptor) -> Descriptor | None:
-    inside = field.message_type
-    if inside is None or field.is_repeated or inside.full_name in WELL_KNOWN:
-        return None
-    return inside
-
-
-def _set(tree: dict[str, Any], fields: Sequence[FieldDescriptor], value: str) -> None:
-    *outer, last = fields
-    told = ".".join(field.name for field in fields)
-    for field in outer:
-        tree = tree.setdefault(field.name, {})
-    if last.message_type is not None and not is_text(last.message_type):
-        raise RequestError(told, "it is a message: name a field of it")
-    if last.is_repeated:
-        tree.setdefault(last.name, []).append(_value(last, told, value))
-    elif last.name in tree:
-        raise RequestError(told, "it is set twice")
-    else:
-        tree[last.name] = _value(last, told, value)
-
-
-def _value(field: FieldDescriptor, told: str, value: str) -> Any:
-    """Return what JSON has for what a URL has."""
-    message = field.message_type
-    if message is not None and message.full_name in WRAPPERS:
-        return _value(message.fields_by_name["value"], told, value)
-    if message is not None:
-        return _camel_case(value) if message.full_name == FIELD_MASK else value
-    if field.type == FieldDescriptor.TYPE_BOOL:
-        return _boolean(told, value)
-    return value if field.type in _TEXTS else _number(value, field.type in _FLOATS)
-
-
-def _boolean(told: str, value: str) -> bool:
-    try:
-        return _BOOLEANS[value.lower()]
-    except KeyError:
-        raise RequestError(told, wrong("true or false", value).reason) from None
-
-
-def _number(value: str, is_float: bool) -> str:
-    value = _PLUS.sub("", value)
-    return _NO_FRACTION.sub("", _NO_WHOLE.sub(r"\g<0>0", value)) if is_float else value
-
-
-def _camel_case(mask: str) -> str:
-    return _UNDERSCORED.sub(lambda found: found[1].upper(), mask)
 
 
 def _clear(message: Message, path: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.transcoding.headers import to_headers, to_metadata
-from bridge.transcoding.request import RequestError
+from bridge.transcoding.request_error import RequestError
 from bridge.upstream import Metadata
 
 

@@ -32,7 +32,8 @@ from bridge.transcoding.exposure_error import ExposureError
 from bridge.transcoding.json_writer import JsonOptions
 from bridge.transcoding.openapi import describe
 from bridge.transcoding.openapi_parameters import MOST_IN_QUERY
-from bridge.transcoding.request import RequestError, to_message
+from bridge.transcoding.request import to_message
+from bridge.transcoding.request_error import RequestError
 from bridge.transcoding.schema import Schema, SchemaError, build
 from tests.conftest import http_client, on_each_transport, serving_bridge
 from tests.transcoding.backend import schema_of, serving

@@ -10,7 +10,7 @@ from google.protobuf.json_format import MessageToDict
 
 from bridge.transcoding.content import to_messages
 from bridge.transcoding.json_reader import JsonReader
-from bridge.transcoding.request import RequestError
+from bridge.transcoding.request_error import RequestError
 from bridge.transcoding.routes import of_methods
 from bridge.transcoding.schema import Schema
 from tests.transcoding.backend import schema_of

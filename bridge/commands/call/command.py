@@ -28,7 +28,7 @@ from bridge.status import Status
 from bridge.transcoding.exposed import method_of
 from bridge.transcoding.json_reader import JsonReader
 from bridge.transcoding.json_writer import JsonWriteError, JsonWriter
-from bridge.transcoding.request import RequestError
+from bridge.transcoding.request_error import RequestError
 from bridge.transcoding.schema import RpcMethod, Schema
 from bridge.upstream import Backends, Metadata, RpcError
 from bridge.upstream import Call as RunningCall

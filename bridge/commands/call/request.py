@@ -16,7 +16,8 @@ from bridge.commands.refusal import RefusalError
 from bridge.transcoding.json_reader import JsonReader
 from bridge.transcoding.json_text import JsonError, parse_all
 from bridge.transcoding.path_template import parse as parse_template
-from bridge.transcoding.request import RequestError, to_message
+from bridge.transcoding.request import to_message
+from bridge.transcoding.request_error import RequestError
 from bridge.transcoding.routes import WHOLE, Route
 from bridge.transcoding.schema import RpcMethod
 

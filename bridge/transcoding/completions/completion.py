@@ -16,7 +16,7 @@ from bridge.transcoding.completions.file import CompletionForm, CompletionsError
 from bridge.transcoding.completions.reader import ResponseParts, ResponseReader
 from bridge.transcoding.completions.template import Template
 from bridge.transcoding.completions.variables import IGNORABLE, asked, values
-from bridge.transcoding.request import RequestError
+from bridge.transcoding.request_error import RequestError
 from bridge.transcoding.schema import RpcMethod, Schema
 from bridge.transcoding.spelling import instead_of
 from bridge.upstream.call import Method, RpcError

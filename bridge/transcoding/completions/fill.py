@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from bridge.transcoding.completions.field_type import Convert
 from bridge.transcoding.completions.variables import Scope
-from bridge.transcoding.request import RequestError
+from bridge.transcoding.request_error import RequestError
 
 # These raise ``RequestError`` if the request has what the backend can't take.
 Fill: TypeAlias = Callable[[Scope], Any]
