@@ -31,7 +31,7 @@ from pydantic_settings import (
 from bridge.deadlines import Deadlines
 from bridge.dialects.wires import Wire
 from bridge.transcoding.formats import ArrayFailure, StreamFormat
-from bridge.transcoding.json_writer import JsonOptions
+from bridge.transcoding.json.writer import JsonOptions
 from bridge.upstream.address import Address, parse
 from bridge.upstream.call import ChannelOptions
 from bridge.upstream.credentials import CredentialFiles, CredentialsError

@@ -12,8 +12,8 @@ from starlette.responses import Response
 
 from bridge.transcoding.catalog import Catalog
 from bridge.transcoding.exposed import Exposed
-from bridge.transcoding.json_writer import JsonOptions
-from bridge.transcoding.openapi import describe
+from bridge.transcoding.json.writer import JsonOptions
+from bridge.transcoding.openapi.document import describe
 
 Document = dict[str, Any]
 

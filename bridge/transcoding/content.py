@@ -8,8 +8,8 @@ from typing import Any
 from google.protobuf.message import Message
 
 from bridge.transcoding.accept import LINES
-from bridge.transcoding.json_reader import JsonReader
-from bridge.transcoding.json_text import JsonError, parse
+from bridge.transcoding.json.reader import JsonReader
+from bridge.transcoding.json.text import JsonError, parse
 from bridge.transcoding.request import to_message
 from bridge.transcoding.request_error import RequestError
 from bridge.transcoding.routes import WHOLE, Route

@@ -12,7 +12,7 @@ import orjson
 
 from bridge.dialects.errors import JsonErrorForm
 from bridge.failure import Failure
-from bridge.transcoding.json_writer import JsonWriteError, JsonWriter
+from bridge.transcoding.json.writer import JsonWriteError, JsonWriter
 
 
 class StatusErrors(JsonErrorForm):

@@ -16,8 +16,8 @@ from bridge.transcoding import routes
 from bridge.transcoding.completions import Completions
 from bridge.transcoding.completions import read as read_completions
 from bridge.transcoding.errors import StatusErrors
-from bridge.transcoding.json_reader import JsonReader
-from bridge.transcoding.json_writer import JsonOptions, JsonWriter
+from bridge.transcoding.json.reader import JsonReader
+from bridge.transcoding.json.writer import JsonOptions, JsonWriter
 from bridge.transcoding.path_table import PathTable
 from bridge.transcoding.routes import Route, RouteError
 from bridge.transcoding.schema import RpcMethod, Schema

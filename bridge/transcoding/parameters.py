@@ -12,8 +12,8 @@ from urllib.parse import parse_qsl
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from bridge.transcoding.json_reader import JsonReader
-from bridge.transcoding.json_scalars import wrong
+from bridge.transcoding.json.reader import JsonReader
+from bridge.transcoding.json.scalars import wrong
 from bridge.transcoding.request_error import RequestError
 from bridge.transcoding.routes import is_text
 from bridge.transcoding.well_known import FIELD_MASK, WELL_KNOWN, WRAPPERS
@@ -34,7 +34,7 @@ class _UnknownFieldError(RequestError):
 
 
 def of_query(reader: JsonReader, message: Descriptor, query: str) -> dict[str, Any]:
-    """Return what a query sets, as :func:`bridge.transcoding.json_text.parse` returns it.
+    """Return what a query sets, as :func:`bridge.transcoding.json.text.parse` returns it.
 
     Args:
         reader: Knows the names of fields, and whether others are ignored.

@@ -14,8 +14,8 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from bridge.transcoding import parameters
-from bridge.transcoding.json_reader import JsonReader
-from bridge.transcoding.json_text import JsonError
+from bridge.transcoding.json.reader import JsonReader
+from bridge.transcoding.json.text import JsonError
 from bridge.transcoding.request_error import RequestError
 from bridge.transcoding.routes import Route
 
@@ -36,7 +36,7 @@ def to_message(
         reader: What reads the values of fields.
         values: The values of fields that the path sets.
         query: The query of the URL, as it was sent.
-        body: The fields that the body sets, as :func:`bridge.transcoding.json_text.parse` returns
+        body: The fields that the body sets, as :func:`bridge.transcoding.json.text.parse` returns
             them.
 
     Raises:

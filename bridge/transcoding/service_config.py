@@ -18,8 +18,8 @@ from google.api.service_pb2 import Service
 
 from bridge.transcoding import yaml_file
 from bridge.transcoding.exposure_error import ExposureError
-from bridge.transcoding.json_reader import JsonReader
-from bridge.transcoding.json_text import JsonError, parse
+from bridge.transcoding.json.reader import JsonReader
+from bridge.transcoding.json.text import JsonError, parse
 from bridge.transcoding.schema import RpcMethod
 from bridge.transcoding.spelling import instead_of
 

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import strategies as st
 
-from bridge.transcoding.json_writer import JsonOptions
+from bridge.transcoding.json.writer import JsonOptions
 
 SCALARS = [
     *("double", "float", "int32", "int64", "uint32", "uint64", "sint32", "sint64", "fixed32"),

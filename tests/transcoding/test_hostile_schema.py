@@ -29,9 +29,9 @@ from bridge.settings import Settings
 from bridge.transcoding.catalog import Catalog
 from bridge.transcoding.exposed import Exposed, expose
 from bridge.transcoding.exposure_error import ExposureError
-from bridge.transcoding.json_writer import JsonOptions
-from bridge.transcoding.openapi import describe
-from bridge.transcoding.openapi_parameters import MOST_IN_QUERY
+from bridge.transcoding.json.writer import JsonOptions
+from bridge.transcoding.openapi.document import describe
+from bridge.transcoding.openapi.parameters import MOST_IN_QUERY
 from bridge.transcoding.request import to_message
 from bridge.transcoding.request_error import RequestError
 from bridge.transcoding.schema import Schema, SchemaError, build

@@ -15,8 +15,8 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from bridge.transcoding.content import to_messages
-from bridge.transcoding.json_reader import JsonReader
-from bridge.transcoding.json_writer import JsonWriteError, JsonWriter
+from bridge.transcoding.json.reader import JsonReader
+from bridge.transcoding.json.writer import JsonWriteError, JsonWriter
 from bridge.transcoding.request_error import RequestError
 from bridge.transcoding.routes import of_methods
 from bridge.transcoding.schema import Schema

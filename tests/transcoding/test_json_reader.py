@@ -11,9 +11,9 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.transcoding.json_reader import JsonReader
-from bridge.transcoding.json_text import JsonError, parse
-from bridge.transcoding.json_writer import JsonOptions, JsonWriter
+from bridge.transcoding.json.reader import JsonReader
+from bridge.transcoding.json.text import JsonError, parse
+from bridge.transcoding.json.writer import JsonOptions, JsonWriter
 from bridge.transcoding.schema import Schema
 from tests.transcoding.backend import schema_of
 from tests.transcoding.conftest import Compile

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from bridge.transcoding.json_schema import JsonSchemas
-from bridge.transcoding.json_writer import JsonOptions, JsonWriter
+from bridge.transcoding.json.writer import JsonOptions, JsonWriter
+from bridge.transcoding.openapi.json_schema import JsonSchemas
 from bridge.transcoding.schema import Schema
 from tests.transcoding.backend import schema_of
 from tests.transcoding.conftest import Compile

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.transcoding.json_text import JsonError, Number, Repeating, parse, shown
+from bridge.transcoding.json.text import JsonError, Number, Repeating, parse, shown
 
 TOKENS = st.sampled_from(
     [

@@ -10,7 +10,7 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.transcoding.json_writer import JsonOptions, JsonWriteError, JsonWriter
+from bridge.transcoding.json.writer import JsonOptions, JsonWriteError, JsonWriter
 from bridge.transcoding.schema import Schema
 from tests.transcoding.backend import schema_of
 from tests.transcoding.conftest import Compile

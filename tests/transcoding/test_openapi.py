@@ -13,9 +13,9 @@ from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator, OpenAPIV32SpecValidator
 
-from bridge.transcoding.json_reader import JsonReader
-from bridge.transcoding.json_writer import JsonOptions
-from bridge.transcoding.openapi import describe
+from bridge.transcoding.json.reader import JsonReader
+from bridge.transcoding.json.writer import JsonOptions
+from bridge.transcoding.openapi.document import describe
 from bridge.transcoding.path_table import PathTable
 from bridge.transcoding.path_template import parse
 from bridge.transcoding.request import to_message

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.transcoding.openapi_path import OpenApiPath, Paths, of_template
+from bridge.transcoding.openapi.path import OpenApiPath, Paths, of_template
 from bridge.transcoding.path_template import parse
 
 

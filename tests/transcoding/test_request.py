@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 
 from bridge.transcoding.content import to_messages
-from bridge.transcoding.json_reader import JsonReader
+from bridge.transcoding.json.reader import JsonReader
 from bridge.transcoding.request_error import RequestError
 from bridge.transcoding.routes import of_methods
 from bridge.transcoding.schema import Schema

@@ -26,8 +26,8 @@ from bridge.commands.visible import visible
 from bridge.failure import describe
 from bridge.status import Status
 from bridge.transcoding.exposed import method_of
-from bridge.transcoding.json_reader import JsonReader
-from bridge.transcoding.json_writer import JsonWriteError, JsonWriter
+from bridge.transcoding.json.reader import JsonReader
+from bridge.transcoding.json.writer import JsonWriteError, JsonWriter
 from bridge.transcoding.request_error import RequestError
 from bridge.transcoding.schema import RpcMethod, Schema
 from bridge.upstream import Backends, Metadata, RpcError

@@ -15,7 +15,7 @@ from bridge.commands.call.progress import Progress
 from bridge.commands.visible import visible
 from bridge.failure import Failure
 from bridge.transcoding.errors import StatusErrors
-from bridge.transcoding.json_writer import JsonWriter
+from bridge.transcoding.json.writer import JsonWriter
 from bridge.transcoding.streams import JsonLines
 from bridge.upstream import Metadata
 from bridge.upstream.metadata import custom

@@ -13,8 +13,8 @@ from typing import Any
 from google.protobuf.message import Message
 
 from bridge.commands.refusal import RefusalError
-from bridge.transcoding.json_reader import JsonReader
-from bridge.transcoding.json_text import JsonError, parse_all
+from bridge.transcoding.json.reader import JsonReader
+from bridge.transcoding.json.text import JsonError, parse_all
 from bridge.transcoding.path_template import parse as parse_template
 from bridge.transcoding.request import to_message
 from bridge.transcoding.request_error import RequestError

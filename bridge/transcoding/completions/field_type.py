@@ -12,7 +12,7 @@ from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message_factory import GetMessageClass
 
 from bridge.transcoding.completions.variables import Kind
-from bridge.transcoding.json_scalars import RANGES
+from bridge.transcoding.json.scalars import RANGES
 from bridge.transcoding.request_error import RequestError
 from bridge.transcoding.spelling import instead_of
 from bridge.transcoding.well_known import LIST_VALUE, STRUCT, VALUE, WRAPPERS

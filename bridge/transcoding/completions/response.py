@@ -30,8 +30,8 @@ from bridge.transcoding.completions.reader import (
     TextDecoder,
     ToolCallParts,
 )
-from bridge.transcoding.json_scalars import RANGES
-from bridge.transcoding.json_writer import JsonWriter
+from bridge.transcoding.json.scalars import RANGES
+from bridge.transcoding.json.writer import JsonWriter
 from bridge.transcoding.spelling import instead_of
 from bridge.transcoding.well_known import STRUCT
 from bridge.upstream.call import RpcError

@@ -8,7 +8,7 @@ from enum import Enum, auto
 from typing import Any, Final, TypeAlias
 
 from bridge.transcoding.completions.file import CONTENT, PromptForm
-from bridge.transcoding.json_writer import shortest
+from bridge.transcoding.json.writer import shortest
 from bridge.transcoding.request_error import RequestError
 from protos.completion.v1.completion_pb2 import (
     Message,

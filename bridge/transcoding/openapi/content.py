@@ -15,8 +15,14 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc.status_pb2 import Status
 
-from bridge.transcoding.json_schema import FieldPath, JsonSchema, JsonSchemas, inside, is_required
-from bridge.transcoding.json_writer import JsonOptions, JsonWriter
+from bridge.transcoding.json.writer import JsonOptions, JsonWriter
+from bridge.transcoding.openapi.json_schema import (
+    FieldPath,
+    JsonSchema,
+    JsonSchemas,
+    inside,
+    is_required,
+)
 from bridge.transcoding.routes import WHOLE, Route
 
 _ANYTHING = "*/*"

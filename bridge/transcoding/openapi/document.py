@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bridge.transcoding.comments import summary
-from bridge.transcoding.json_schema import JsonSchemas
-from bridge.transcoding.json_writer import JsonOptions
-from bridge.transcoding.openapi_content import Contents
-from bridge.transcoding.openapi_parameters import Parameters
-from bridge.transcoding.openapi_path import OpenApiPath, Paths, unique
+from bridge.transcoding.json.writer import JsonOptions
+from bridge.transcoding.openapi.content import Contents
+from bridge.transcoding.openapi.json_schema import JsonSchemas
+from bridge.transcoding.openapi.parameters import Parameters
+from bridge.transcoding.openapi.path import OpenApiPath, Paths, unique
 from bridge.transcoding.routes import Route
 
 _METHODS = frozenset(("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"))

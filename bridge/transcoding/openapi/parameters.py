@@ -7,7 +7,7 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from bridge.transcoding.json_schema import (
+from bridge.transcoding.openapi.json_schema import (
     FieldPath,
     JsonSchema,
     JsonSchemas,
@@ -15,7 +15,7 @@ from bridge.transcoding.json_schema import (
     is_output_only,
     is_required,
 )
-from bridge.transcoding.openapi_path import OpenApiPath
+from bridge.transcoding.openapi.path import OpenApiPath
 from bridge.transcoding.path_template import REST
 from bridge.transcoding.routes import WHOLE, Route, is_text
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 
-from bridge.transcoding.json_text import JsonError, shown
+from bridge.transcoding.json.text import JsonError, shown
 from bridge.transcoding.well_known import NULL_VALUE
 
 Convert = Callable[[Any], Any]

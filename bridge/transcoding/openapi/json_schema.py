@@ -23,7 +23,7 @@ from google.protobuf.descriptor import (
 )
 
 from bridge.transcoding import well_known
-from bridge.transcoding.json_writer import JsonOptions
+from bridge.transcoding.json.writer import JsonOptions
 
 JsonSchema = dict[str, Any]
 

@@ -17,9 +17,9 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from bridge.transcoding import well_known
-from bridge.transcoding.json_scalars import Convert, boolean_key, conversion, double, string, wrong
-from bridge.transcoding.json_text import JsonError, Number, Repeating, shown
-from bridge.transcoding.times import parse_duration, parse_timestamp
+from bridge.transcoding.json.scalars import Convert, boolean_key, conversion, double, string, wrong
+from bridge.transcoding.json.text import JsonError, Number, Repeating, shown
+from bridge.transcoding.json.times import parse_duration, parse_timestamp
 
 # Reads into a message, a field of it, or a list, what is given there. The message is so deep in
 # others.
@@ -78,7 +78,7 @@ class JsonReader:
         """Set what is given in a message that is empty.
 
         Args:
-            given: As :func:`bridge.transcoding.json_text.parse` returns it.
+            given: As :func:`bridge.transcoding.json.text.parse` returns it.
             message: What is set.
 
         Raises:

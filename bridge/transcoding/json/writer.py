@@ -21,7 +21,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from bridge.transcoding import well_known
-from bridge.transcoding.times import duration_text, timestamp_text
+from bridge.transcoding.json.times import duration_text, timestamp_text
 
 Write = Callable[[Any], Any]
 

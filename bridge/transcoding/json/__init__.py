@@ -1,0 +1,1 @@
+"""JSON as protobuf has it: https://protobuf.dev/programming-guides/json/."""

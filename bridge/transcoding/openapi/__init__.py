@@ -1,0 +1,1 @@
+"""What is exposed, described in OpenAPI 3.1."""
