@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -48,6 +49,18 @@ async def eventually(holds: Callable[[], bool], seconds: float = 5) -> None:
     async with asyncio.timeout(seconds):
         while not holds():
             await asyncio.sleep(0.005)
+
+
+def beside_the_loop(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that begins when the event loop, which runs now, has turned."""
+    loop, turned = asyncio.get_running_loop(), threading.Event()
+
+    def begin(*args: Any, **kwargs: Any) -> Any:
+        loop.call_soon_threadsafe(turned.set)
+        assert turned.wait(10), "the event loop stands still meanwhile"
+        return function(*args, **kwargs)
+
+    return begin
 
 
 def free_port() -> int:

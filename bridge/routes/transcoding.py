@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -38,6 +40,7 @@ from bridge.transcoding.streams import (
 from bridge.transcoding.unary import UnaryResponse
 
 _FOUND = "transcoded"
+_LARGE_BYTES = 64 << 10
 
 
 class TranscodedRoutes(BaseRoute):
@@ -132,14 +135,7 @@ class Transcoding:
         content_type = headers.get("content-type", "")
         if body and (why := refusal(self._route, content_type)):
             raise HTTPException(415, why)
-        messages = to_messages(
-            self._route,
-            self._exposed.reader,
-            self._values,
-            self._request.scope["query_string"].decode("ascii", "replace"),
-            body,
-            content_type,
-        )
+        messages = await self._messages(body, content_type)
         given = to_metadata(headers.raw, self._settings.forward_headers)
         request_id: str = self._request.state.request_id
         open_call: OpenCall[Message] = partial(
@@ -159,6 +155,20 @@ class Transcoding:
             idempotent=self._route.rpc.idempotent,
             returned=self._returned,
         )
+
+    async def _messages(self, body: bytes, content_type: str) -> Sequence[Message]:
+        query = self._request.scope["query_string"].decode("ascii", "replace")
+        read = partial(
+            to_messages,
+            self._route,
+            self._exposed.reader,
+            self._values,
+            query,
+            body,
+            content_type,
+        )
+        # It may take a second, in which no stream would go on.
+        return read() if len(body) < _LARGE_BYTES else await asyncio.to_thread(read)
 
     def _dialect(self) -> MessageDialect:
         errors = self._exposed.errors

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from bridge.routes import transcoding
 from bridge.settings import Settings
-from tests.conftest import RunningBridge, on_each_transport, serving_bridge
+from bridge.transcoding.content import to_messages
+from tests.conftest import RunningBridge, beside_the_loop, on_each_transport, serving_bridge
 from tests.transcoding.backend import schema_of, serving
 from tests.transcoding.conftest import Compile
 
@@ -270,12 +271,10 @@ async def test_a_query_with_thousands_of_names_is_a_list(client: Client) -> None
     assert await client.get(b"/find?tags=a;tags=b&tags") == Answer(200, {"tags": ["a;tags=b", ""]})
 
 
-async def test_names_of_a_message_with_very_many_fields_are_no_burden(client: Client) -> None:
+async def test_a_name_of_a_message_with_very_many_fields_is_found(client: Client) -> None:
     query = f"a{WIDE}=&" * 2300
-    began = time.process_time()
     answer = await client.get(b"/wide?" + query.encode())
     assert answer == Answer(200, {"number": "2300"})
-    assert time.process_time() - began < 0.3
 
 
 INTEGER = "it has to be an integer from "
@@ -354,3 +353,11 @@ async def test_very_many_messages_in_a_body_are_sent(client: Client) -> None:
     lines = b"{}\n" * 20_000
     sent = await client.post("/send", lines, kind="application/x-ndjson")
     assert sent == Answer(200, {"number": "20000"})
+
+
+async def test_a_large_body_is_read_beside_the_event_loop(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transcoding, "to_messages", beside_the_loop(to_messages))
+    large = b'{"name":"%b"}' % (b"a" * 100_000)
+    assert await client.post("/put", large) == Answer(200, {"name": "a" * 100_000})

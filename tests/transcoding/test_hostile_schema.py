@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -35,7 +33,7 @@ from bridge.transcoding.openapi.parameters import MOST_IN_QUERY
 from bridge.transcoding.request import to_message
 from bridge.transcoding.request_error import RequestError
 from bridge.transcoding.schema import Schema, SchemaError, build
-from tests.conftest import http_client, on_each_transport, serving_bridge
+from tests.conftest import beside_the_loop, http_client, on_each_transport, serving_bridge
 from tests.transcoding.backend import schema_of, serving
 from tests.transcoding.conftest import Compile, files_of
 
@@ -96,18 +94,6 @@ def test_tens_of_thousands_of_methods_have_routes_in_512_megabytes(tmp_path: Pat
         check=True,
     )
     assert len(found.stdout.splitlines()) == 20_001
-
-
-def beside_the_loop(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that begins when the event loop, which runs now, has turned."""
-    loop, turned = asyncio.get_running_loop(), threading.Event()
-
-    def begin(*args: Any, **kwargs: Any) -> Any:
-        loop.call_soon_threadsafe(turned.set)
-        assert turned.wait(10), "the event loop stands still meanwhile"
-        return function(*args, **kwargs)
-
-    return begin
 
 
 @on_each_transport

@@ -130,8 +130,10 @@ class JsonReader:
 
     def _find_fields(self, descriptor: Any) -> dict[str, _Field]:
         found = [(field, self._field(field)) for field in descriptor.fields]
-        fields = self._fields[descriptor] = {field.name: made for field, made in found}
+        fields = {field.name: made for field, made in found}
         fields.update({field.json_name: made for field, made in found})
+        # Whole, as other threads read large bodies.
+        self._fields[descriptor] = fields
         return fields
 
     def _unlisted(self, descriptor: Descriptor, name: str) -> _Field | None:
