@@ -58,6 +58,8 @@ class TranscodedRoutes(BaseRoute):
         exposed = self._catalog.exposed
         if scope["type"] != "http":
             return Match.NONE, {}
+        if _FOUND in scope:
+            return Match.FULL, {}
         if exposed is None:
             return Match.PARTIAL, {}
         with suppress(UnicodeDecodeError):
@@ -69,8 +71,10 @@ class TranscodedRoutes(BaseRoute):
         return Match.NONE, {}
 
     def serve(self, scope: Scope) -> bool:
-        """Return whether a request is for one of the routes."""
-        return self.matches(scope)[0] is Match.FULL
+        """Return whether a request is for one of the routes, which is kept in ``scope``."""
+        match, found = self.matches(scope)
+        scope.update(found)
+        return match is Match.FULL
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request.
@@ -157,7 +161,7 @@ class Transcoding:
         )
 
     async def _messages(self, body: bytes, content_type: str) -> Sequence[Message]:
-        query = self._request.scope["query_string"].decode("ascii", "replace")
+        query = self._request.scope["query_string"].decode("ascii")
         read = partial(
             to_messages,
             self._route,
