@@ -75,7 +75,7 @@ def to_messages(
         try:
             messages.append(to_message(route, reader, *of_first, fields))
         except RequestError as error:
-            raise RequestError(f"[{number}].{error.field}".rstrip("."), error.reason) from None
+            raise error.within(f"[{number}]") from None
     return messages
 
 

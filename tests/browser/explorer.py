@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from playwright.async_api import ConsoleMessage, Error, Locator, Page, expect
 
 
@@ -73,6 +75,12 @@ class Explorer:
         """Send, and wait until the answer has ended."""
         await self.send.click()
         await self.ended()
+
+    async def sent_and_answered(self, path: str, **answer: Any) -> None:
+        """Send, and have ``path`` answered by something on the way, until that has ended."""
+        await self.page.route(f"**{path}", lambda route: route.fulfill(**answer))
+        await self.sent()
+        await self.page.unroute_all()
 
     def parameter(self, name: str) -> Locator:
         """Return the field of a parameter."""

@@ -445,11 +445,7 @@ class TestAnswer:
         self, explorer: Explorer, form: str, content: str, told: str
     ) -> None:
         await explorer.choose("Watch")
-        await explorer.page.route(
-            "**/v1/orders:watch", lambda route: route.fulfill(content_type=form, body=content)
-        )
-        await explorer.sent()
-        await explorer.page.unroute_all()
+        await explorer.sent_and_answered("/v1/orders:watch", content_type=form, body=content)
         await expect(explorer.progress).to_contain_text("Cut off · 1 message")
         await expect(explorer.failure).to_contain_text(told)
         await expect(explorer.previews).to_have_text(['{"a":1}'])
@@ -457,11 +453,7 @@ class TestAnswer:
     async def test_what_is_no_answer_of_the_bridge_is_told_so(self, explorer: Explorer) -> None:
         await explorer.choose("Get")
         await explorer.parameter("ordersId").fill("7")
-        await explorer.page.route(
-            "**/v1/orders/7", lambda route: route.fulfill(status=502, body="<h1>Bad Gateway</h1>")
-        )
-        await explorer.sent()
-        await explorer.page.unroute_all()
+        await explorer.sent_and_answered("/v1/orders/7", status=502, body="<h1>Bad Gateway</h1>")
         await expect(explorer.failure).to_contain_text("HTTP status 502")
         await expect(explorer.failure).to_contain_text("<h1>Bad Gateway</h1>")
         explorer.problems.clear()
@@ -494,11 +486,7 @@ class TestAnswer:
         self, explorer: Explorer, form: str, content: str
     ) -> None:
         await explorer.choose("Watch")
-        await explorer.page.route(
-            "**/v1/orders:watch", lambda route: route.fulfill(content_type=form, body=content)
-        )
-        await explorer.sent()
-        await explorer.page.unroute_all()
+        await explorer.sent_and_answered("/v1/orders:watch", content_type=form, body=content)
         await expect(explorer.progress).to_contain_text("Finished · 3 messages")
         await expect(explorer.previews).to_have_text(
             ['{"error":{"code":5}}', '{"a":1}', '{"error":{"text":""}}']

@@ -65,7 +65,7 @@ def to_messages(rpc: RpcMethod, reader: JsonReader, text: bytes) -> Sequence[Mes
         try:
             messages.append(read(value))
         except RequestError as error:
-            raise RequestError(f"[{number}].{error.field}".rstrip("."), error.reason) from None
+            raise error.within(f"[{number}]") from None
     return messages
 
 

@@ -9,32 +9,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+from bridge.transcoding.field_error import FieldError
+
 # What may stand between values: RFC 8259, section 2.
 _SPACE = re.compile(r"[ \t\r\n]*")
 # How much of what a client sent is in an error.
 _LONGEST = 40
 
 
-class JsonError(ValueError):
-    """JSON that is none, or none of a message.
-
-    Attributes:
-        field: The path of the field that is wrong, such as ``items[3].price``; empty for all of it.
-        reason: What is wrong with it.
-    """
-
-    def __init__(self, field: str, reason: str) -> None:
-        super().__init__(field, reason)
-        self.field = field
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.field}: {self.reason}" if self.field else self.reason
-
-    def within(self, step: str) -> JsonError:
-        """Return the error as it is seen from outside a field, or an element such as ``[3]``."""
-        dot = "." if self.field and not self.field.startswith("[") else ""
-        return JsonError(f"{step}{dot}{self.field}", self.reason)
+class JsonError(FieldError):
+    """JSON that is none, or none of a message."""
 
 
 class Number(str):
